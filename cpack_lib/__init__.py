@@ -1,0 +1,1 @@
+"""C-Pack rebuilt from raw Chinese text to a C-MTEB table: work, corpus, model, training, evaluation."""

@@ -1,0 +1,134 @@
+"""Text made regular (one width, nothing invisible, plain spaces), and what can be measured of it.
+
+Everything is a Polars expression: a shard is treated as columns, never row by row in Python.
+"""
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import polars as pl
+
+LINE_ENDS = r"\r\n?|[\x{0B}\x{0C}\x{85}\x{2028}\x{2029}]"
+INVISIBLE = r"[\p{Cc}\p{Cf}\p{Co}\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}&&[^\n\t]]+"
+MARKS = {",": "，", "?": "？", "!": "！", ";": "；", ":": "："}  # after a Chinese character
+
+
+def is_widened(character: str) -> bool:
+    """Whether NFKC may change it: letters, digits and spaces of another width, and dictionaries' radicals.
+
+    Not punctuation ('，' would become ','), superscripts (10² would become 102), ① or ㎡.
+    """
+    if unicodedata.category(character) in ("Lu", "Ll", "Lt", "Lo", "Nd", "Nl", "Zs"):
+        return True
+    return "⺀" <= character <= "⿟" or "ｦ" <= character <= "ﾟ"
+
+
+def widths() -> dict[str, str]:
+    """What becomes of every character that is not in its usual width."""
+    characters = (chr(code) for code in range(0x30000) if not 0xD800 <= code <= 0xDFFF)
+    other = (character for character in characters if not unicodedata.is_normalized("NFKC", character))
+    plain = {
+        character: unicodedata.normalize("NFKC", character) for character in other if is_widened(character)
+    }
+    return {old: new for old, new in plain.items() if unicodedata.normalize("NFC", old) != new}
+
+
+def broken() -> str:
+    """A pattern of what UTF-8 becomes when it is read as GBK or Latin-1, and of what no decoder could read.
+
+    GBK takes UTF-8's bytes in twos: a lead and a second, or a third and the next lead. Only those with a byte
+    from 0x80 to 0xA0 are counted, where GBK keeps rare characters; the bytes above spell everyday ones.
+    """
+    leads, rare = range(0xE3, 0xF0), range(0x80, 0xA1)
+    twos = [bytes(two) for first, second in ((leads, rare), (rare, leads)) for two in product(first, second)]
+    read = {two.decode("gbk", errors="ignore") for two in twos} - {""}
+    return rf"[{''.join(sorted(read))}\x{{FFFD}}\x{{A0}}-\x{{FF}}]"
+
+
+WIDTHS = widths()  # 'Ａ' -> 'A', '３' -> '3', the ideographic space -> ' ', '⼀' -> '一'
+BROKEN = broken()
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A named change of a text, with the reason for it."""
+
+    name: str
+    reason: str
+    mend: Callable[[pl.Expr], pl.Expr]
+
+
+def visible(text: pl.Expr) -> pl.Expr:
+    """Without characters that nobody sees; every line ends in a newline."""
+    return text.str.replace_all(LINE_ENDS, "\n").str.replace_all(INVISIBLE, "")
+
+
+def one_width(text: pl.Expr) -> pl.Expr:
+    """With letters, digits and spaces in their usual width, accents on their letters."""
+    return text.str.replace_many(list(WIDTHS), list(WIDTHS.values())).str.normalize("NFC")
+
+
+def chinese_marks(text: pl.Expr) -> pl.Expr:
+    """With Chinese marks behind Chinese characters."""
+    for plain, wide in MARKS.items():
+        text = text.str.replace_all(rf"([\p{{Han}}”》）])[{plain}]", "${1}" + wide)
+    return text
+
+
+def plain_spaces(text: pl.Expr) -> pl.Expr:
+    """With single spaces, and at most one empty line."""
+    lines = text.str.replace_all(r"[^\S\n]+", " ").str.replace_all(r" ?\n ?", "\n")
+    return lines.str.replace_all(r"\n{3,}", "\n\n").str.strip_chars()
+
+
+REPAIRS = [
+    Repair("invisible", "control, zero-width, bidi and private characters hide copies", visible),
+    Repair("width", "Ａ and ３ are typesetting: one letter must be one token", one_width),
+    Repair("marks", "a half-width , ? ! ; : after a Chinese character is the keyboard's", chinese_marks),
+    Repair("spaces", "runs of spaces and empty lines are layout", plain_spaces),
+]
+
+
+def normalised(text: pl.Expr) -> pl.Expr:
+    """A text as the model will see it: all repairs, in their order."""
+    for repair in REPAIRS:
+        text = repair.mend(text)
+    return text
+
+
+def folded(text: pl.Expr) -> pl.Expr:
+    """A text as it is compared, never shown: NFKC, small letters, no white space, nothing invisible."""
+    plain = text.str.replace_all(INVISIBLE, "").str.normalize("NFKC").str.to_lowercase()
+    return plain.str.replace_all(r"\s+", "")
+
+
+def characters(text: pl.Expr) -> pl.Expr:
+    """How many characters, white space left out."""
+    return text.str.count_matches(r"\S")
+
+
+def chinese_share(text: pl.Expr) -> pl.Expr:
+    """Chinese characters among the letters and digits, 0 where there are none.
+
+    Kana are taken off: Japanese has them between its Chinese characters, Chinese has none.
+    """
+    kana = text.str.count_matches(r"[\p{Hiragana}\p{Katakana}]").cast(pl.Int64)
+    chinese = (text.str.count_matches(r"\p{Han}").cast(pl.Int64) - kana).clip(0)
+    return chinese / text.str.count_matches(r"[\p{L}\p{N}]").clip(1)
+
+
+def symbol_share(text: pl.Expr) -> pl.Expr:
+    """What is neither letter, digit, accent nor space, among all characters."""
+    return text.str.count_matches(r"[^\p{L}\p{N}\p{M}\s]") / characters(text).clip(1)
+
+
+def broken_share(text: pl.Expr) -> pl.Expr:
+    """What a wrong decoding leaves, among all characters."""
+    return text.str.count_matches(BROKEN) / characters(text).clip(1)
+
+
+def is_chinese(text: pl.Expr, share: float = 0.3) -> pl.Expr:
+    """Whether at least this share of the letters and digits is Chinese."""
+    return chinese_share(text) >= share

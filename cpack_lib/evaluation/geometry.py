@@ -1,0 +1,54 @@
+"""The shape of an embedding space on the unit sphere. Axes: B texts or pairs, D width.
+
+Alignment and uniformity: Wang and Isola 2020 (arXiv 2005.10242), with their exponents 2 and 2.
+"""
+
+import numpy as np
+import polars as pl
+
+ROWS_PER_CHUNK = 1024  # whose products with all B are in memory at once
+
+
+def alignment(left: np.ndarray, right: np.ndarray) -> float:
+    """(B, D), (B, D) pairs that belong together -> mean squared distance; 0 is best, 2 is no relation."""
+    if left.shape != right.shape:
+        raise ValueError(f"pairs need two equal shapes, not {left.shape} and {right.shape}")
+    return float(np.mean(np.sum((left.astype(np.float64) - right) ** 2, axis=1)))
+
+
+def uniformity(vectors: np.ndarray) -> float:
+    """(B, D) of length one -> log of the mean of exp(-2 · squared distance) over all pairs of different rows.
+
+    0 when all vectors are one, about -4 when they cover the sphere evenly (D large); lower is more even.
+    """
+    B, total = len(vectors), 0.0
+    if B < 2:
+        raise ValueError(f"uniformity needs at least two vectors, not {B}")
+    for start in range(0, B, ROWS_PER_CHUNK):
+        cosines = vectors[start : start + ROWS_PER_CHUNK] @ vectors.T  # (chunk, B)
+        total += float(np.exp(4.0 * (cosines.astype(np.float64) - 1.0)).sum())
+    return float(np.log((total - np.exp(4.0 * (squared_lengths(vectors) - 1.0)).sum()) / (B * (B - 1))))
+
+
+def squared_lengths(vectors: np.ndarray) -> np.ndarray:
+    """(B, D) -> (B,)."""
+    return np.einsum("bd,bd->b", vectors, vectors).astype(np.float64)
+
+
+def cosines_of_pairs(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(B, D), (B, D) of length one -> (B,)."""
+    return np.einsum("bd,bd->b", left, right)
+
+
+def cosines_of_strangers(vectors: np.ndarray, pairs: int = 20_000, seed: int = 0) -> np.ndarray:
+    """(B, D) of length one -> (pairs,) cosines of rows drawn at random, never a row with itself."""
+    draw = np.random.default_rng(seed)
+    left = draw.integers(len(vectors), size=pairs)
+    right = (left + draw.integers(1, len(vectors), size=pairs)) % len(vectors)
+    return cosines_of_pairs(vectors[left], vectors[right])
+
+
+def histogram(cosines: np.ndarray, bins: int = 50) -> pl.DataFrame:
+    """Cosines -> (low, high, share) over [-1, 1]; shares add up to 1."""
+    counts, edges = np.histogram(np.clip(cosines, -1.0, 1.0), bins=bins, range=(-1.0, 1.0))
+    return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "share": counts / max(len(cosines), 1)})

@@ -1,0 +1,147 @@
+"""The encoder: a BERT whose [CLS] state, scaled to length one, is the embedding of a text.
+
+Axes: B texts, L tokens, D width.  Sizes: C-Pack, table 1 of the released models; `nano` is ours, for laptops.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerBase
+
+from cpack_lib.model.tokens import chunks, load_tokenizer, pad, token_ids
+
+INSTRUCTION = {
+    "zh": "为这个句子生成表示以用于检索相关文章：",
+    "en": "Represent this sentence for searching relevant passages: ",
+}  # C-Pack's release, on queries of retrieval only
+LONGEST = 512  # positions of every BERT here
+SIZES = {  # layers, width, heads, width of the feed-forward part
+    "nano": (2, 512, 8, 1024),
+    "small": (4, 512, 8, 2048),
+    "base": (12, 768, 12, 3072),
+    "large": (24, 1024, 16, 4096),
+}
+
+
+def size_config(size: str, vocab_size: int) -> BertConfig:
+    """The shape of an encoder of this size."""
+    if size not in SIZES:
+        raise ValueError(f"no encoder has the size {size!r}; choose one of {', '.join(SIZES)}")
+    layers, width, heads, inner = SIZES[size]
+    return BertConfig(
+        vocab_size=vocab_size,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=inner,
+        max_position_embeddings=LONGEST,
+    )
+
+
+def new_language_model(size: str, vocab_size: int, seed: int = 0) -> BertForMaskedLM:
+    """A BERT with its masked-language head, from random weights that depend on `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BertForMaskedLM(size_config(size, vocab_size))
+
+
+class Encoder(nn.Module):
+    """A BERT with its tokenizer. Calling it embeds a padded batch; `encode` embeds texts."""
+
+    def __init__(self, backbone: BertModel, tokenizer: PreTrainedTokenizerBase):
+        super().__init__()
+        self.backbone, self.tokenizer = backbone, tokenizer
+
+    def forward(self, ids: Tensor, is_token: Tensor) -> Tensor:
+        """(B, L), (B, L) bool -> (B, D) float32, each row of length one."""
+        states = self.backbone(input_ids=ids, attention_mask=is_token.long()).last_hidden_state  # (B, L, D)
+        return normalize(states[:, 0].float(), dim=-1)
+
+    @property
+    def width(self) -> int:
+        """D, the size of an embedding."""
+        return self.backbone.config.hidden_size
+
+    @torch.inference_mode()
+    def encode(
+        self, texts: Sequence[str], prompt: str = "", longest: int = LONGEST, budget: int = 16_384
+    ) -> np.ndarray:
+        """Texts, each after `prompt` -> (N, D) float32; chunks of at most `budget` padded tokens."""
+        training = self.training
+        self.eval()
+        device = next(self.backbone.parameters()).device
+        rows = token_ids(self.tokenizer, [prompt + text for text in texts], longest)
+        found = np.empty((len(rows), self.width), dtype=np.float32)
+        for chunk in chunks([len(row) + 2 for row in rows], budget):
+            ids, is_token = pad([rows[i] for i in chunk], self.tokenizer)
+            found[chunk] = self(ids.to(device), is_token.to(device)).cpu().numpy()
+        self.train(training)
+        return found
+
+
+def new_encoder(size: str, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> Encoder:
+    """An encoder of random weights: the start of training, and the baseline `random:SIZE`."""
+    return Encoder(new_language_model(size, len(tokenizer), seed).bert, tokenizer)
+
+
+def load_encoder(place: str | Path) -> Encoder:
+    """An encoder from a sentence-transformers folder, a plain BERT folder or a hub id.
+
+    A folder that makes something else of the states is refused: loaded here it would mean something else.
+    """
+    if (Path(place) / "modules.json").exists():
+        refuse_other_parts(Path(place))
+    backbone = BertModel.from_pretrained(str(place), add_pooling_layer=False, dtype=torch.float32)
+    return Encoder(backbone, load_tokenizer(place)).eval()
+
+
+def refuse_other_parts(folder: Path) -> None:
+    """ValueError unless the folder is a Transformer, pooling by [CLS] and perhaps Normalize."""
+    parts = json.loads((folder / "modules.json").read_text("utf-8"))
+    kinds = [part["type"].rpartition(".")[2] for part in parts]
+    if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        raise ValueError(
+            f"{folder} is made of {', '.join(kinds)}; an encoder is Transformer, Pooling, Normalize"
+        )
+    pooling = Pooling.load(str(folder), subfolder=parts[1]["path"]).pooling_mode
+    if pooling not in ("cls", ("cls",)):
+        raise ValueError(f"{folder} pools by {pooling}; this project's encoders pool by cls")
+
+
+def save_encoder(encoder: Encoder, folder: Path, instruction: str = "", longest: int = LONGEST) -> None:
+    """Write a sentence-transformers folder: [CLS], length one, and the prompts it was trained with.
+
+    Written aside and renamed, so that the folder is whole or absent; an older one is replaced. Equal encoders
+    make equal files: BERT's pooler, which nothing reads, would be saved with random weights and is left out.
+    """
+    aside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    encoder.backbone.save_pretrained(aside / "bert")
+    encoder.tokenizer.save_pretrained(aside / "bert")
+    without = {"model_kwargs": {"add_pooling_layer": False}}
+    transformer = Transformer(str(aside / "bert"), max_seq_length=longest, **without)
+    released = SentenceTransformer(
+        modules=[transformer, Pooling(encoder.width, pooling_mode="cls"), Normalize()],
+        prompts={"query": instruction, "document": ""},
+        device="cpu",
+    )
+    released.save_pretrained(str(aside / "whole"), create_model_card=False)
+    settings = aside / "whole" / "sentence_bert_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text("utf-8")) | without, indent=4), "utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    (aside / "whole").rename(folder)
+    shutil.rmtree(aside)
+
+
+def saved_instruction(folder: Path) -> str:
+    """The instruction that a saved encoder puts before its queries."""
+    written = json.loads((folder / "config_sentence_transformers.json").read_text("utf-8"))
+    return written["prompts"].get("query", "")

@@ -1,0 +1,103 @@
+"""What a training run is told: one flat JSON object, checked before any work starts."""
+
+import json
+import math
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from cpack_lib.training.batches import MIXINGS
+
+CHOICES = {
+    "objective": ("bag", "retromae", "contrast"),
+    "precision": ("float32", "bfloat16"),
+    "mixing": MIXINGS,
+}
+ABOVE_ZERO = (
+    "steps",
+    "rows_per_step",
+    "learning_rate",
+    "gradient_norm",
+    "tokens_per_chunk",
+    "checkpoint_every",
+    "temperature",
+    "width",
+)
+BOUNDS = {  # least and most, both allowed
+    "seed": (0, math.inf),
+    "warmup_share": (0, 1),
+    "weight_decay": (0, 1),
+    "dropout": (0, 0.9),
+    "longest": (3, math.inf),  # [CLS], a token, [SEP]
+    "cached_above": (0, math.inf),
+    "encoder_mask": (0, 1),
+    "decoder_mask": (0, 1),
+    "decoder_labels": (0, 1),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings every objective shares. `start` is what it begins with, `data` what it reads."""
+
+    objective: str  # bag, retromae or contrast
+    start: str  # folder: a tokenizer for bag, a language model for retromae, an encoder for contrast
+    data: str  # parquet: texts for retromae, groups or pairs for bag and contrast
+    steps: int  # optimiser steps
+    rows_per_step: int  # pairs, groups or texts of one step
+    learning_rate: float  # peak, after warm-up; falls linearly to 0
+    seed: int = 0  # of batches, dropout and masks
+    warmup_share: float = 0.1  # of the steps
+    weight_decay: float = 0.01  # on matrices alone
+    gradient_norm: float = 1.0  # gradients are clipped to it
+    dropout: float = 0.1  # share of states and attention that is dropped: BERT's; noise, after a bag's start
+    longest: int = 128  # tokens of a text, with [CLS] and [SEP]
+    tokens_per_chunk: int = 8_192  # padded tokens embedded at a time
+    precision: str = "float32"  # of the matrix products
+    checkpoint_every: int = 100  # steps
+    mixing: str = "mixed"  # or: one source (per batch)
+    temperature: float = 0.05  # cosines are divided by this
+    both_ways: bool = False  # passages are also contrasted with queries
+    cached_above: int = 65_536  # tokens of a step, above which texts are embedded twice
+    width: int = 512  # of a bag's embeddings
+    encoder_mask: float = 0.3  # share of words RetroMAE's encoder does not see
+    decoder_mask: float = 0.5  # share of words each of the decoder's positions does not see
+    decoder_labels: float = 1.0  # share of words the decoder has to rebuild
+    instruction: str = ""  # written into the saved encoder as its prompt for queries
+
+
+def read_settings(path: Path) -> Settings:
+    """Settings from a JSON file; ValueError names the file and what does not fit."""
+    given: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    known = {field.name: field for field in fields(Settings)}
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ValueError(f"{path}: {', '.join(unknown)} is no setting; there are {', '.join(known)}")
+    required = [name for name, field in known.items() if field.default is MISSING]
+    if missing := [name for name in required if name not in given]:
+        raise ValueError(f"{path}: {', '.join(missing)} is missing")
+    for name, value in given.items():
+        kind = known[name].type
+        if type(value) not in ((int, float) if kind is float else (kind,)):
+            raise ValueError(f"{path}: {name} is {value!r}, but it has to be of type {kind.__name__}")
+    settings = Settings(**given)
+    check(settings, path)
+    return settings
+
+
+def check(settings: Settings, path: Path) -> None:
+    """Refuse values that cannot be meant."""
+    for name, (least, most) in BOUNDS.items():
+        value = getattr(settings, name)
+        if not least <= value <= most:
+            raise ValueError(f"{path}: {name} is {value}; it has to be from {least} to {most}")
+    for name in ABOVE_ZERO:
+        if not 0 < getattr(settings, name) < math.inf:
+            raise ValueError(f"{path}: {name} is {getattr(settings, name)}; it has to be above 0")
+    for name, choices in CHOICES.items():
+        if getattr(settings, name) not in choices:
+            raise ValueError(
+                f"{path}: {name} is {getattr(settings, name)!r}; choose one of {', '.join(choices)}"
+            )
+    for name in ("start", "data"):
+        if not Path(getattr(settings, name)).exists():
+            raise ValueError(f"{path}: {name} is {getattr(settings, name)}, which does not exist")

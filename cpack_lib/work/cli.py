@@ -1,0 +1,82 @@
+"""The command `cpack`: run a profile of notebooks, see what stands, make pages of it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from cpack_lib.work.files import ROOT
+
+
+def main(arguments: list[str] | None = None, home: Path = ROOT) -> int:
+    """Carry out one command; exit code 2 where it cannot start, 1 where a notebook failed, 130 on Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        carry_out(options, home)
+    except ValueError as error:
+        print(f"cpack: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        print(f"cpack: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("cpack: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def carry_out(options: argparse.Namespace, home: Path) -> None:
+    """Import only what the command needs, so that each starts at once."""
+    match options.command:
+        case "run":
+            from cpack_lib.work.launch import run_profile
+
+            run_profile(
+                options.profile,
+                only=options.only,
+                start=options.start,
+                dry_run=options.dry_run,
+                fresh=options.fresh,
+                home=home,
+            )
+        case "status":
+            from cpack_lib.work.status import print_status
+
+            print_status()
+        case "report":
+            from cpack_lib.work.report import write_report
+
+            print(write_report(options.run))
+        case "gallery":
+            from cpack_lib.work.gallery import write_gallery
+
+            print(write_gallery(options.run))
+        case "tidy":
+            from cpack_lib.work.notebooks import tidy
+
+            for path in tidy(home):
+                print(f"tidied {path.relative_to(home)}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their arguments."""
+    top = argparse.ArgumentParser(prog="cpack", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run the notebooks of a profile, reusing what is finished")
+    run.add_argument("profile", help="a folder of params/, such as smoke or demo")
+    chosen = run.add_mutually_exclusive_group()
+    chosen.add_argument("--only", metavar="NOTEBOOK", help="this notebook alone, by name or number")
+    chosen.add_argument("--from", dest="start", metavar="NOTEBOOK", help="this notebook and all after it")
+    run.add_argument("--dry-run", action="store_true", help="check everything and print the plan")
+    run.add_argument(
+        "--fresh", action="store_true", help="move the old folders to runs/.aside and start anew"
+    )
+    commands.add_parser("status", help="list the runs and their states")
+    for name, makes in (("report", "one page of results"), ("gallery", "HTML of its executed notebooks")):
+        page = commands.add_parser(name, help=f"{makes}, from a run's folders")
+        page.add_argument("run", nargs="?", default="demo", help="a folder of runs/ (default: demo)")
+    commands.add_parser("tidy", help="empty notebooks of outputs; write their navigation and README's table")
+    return top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""The loss and its gradients against the obvious: one float64 matrix and cross_entropy, by autograd."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, normalize
+
+from cpack_lib.model.tokens import chunks, pad, token_ids
+from cpack_lib.training.contrast import cached_backward, contrastive_loss, plain_backward
+from tests.training.conftest import random_texts
+
+TIGHT = {"rtol": 1e-5, "atol": 1e-6}
+
+
+def assert_near(found, wanted, share=1e-5):
+    """Equal but for a share of the wanted tensor's length: single precision, scores up to 100."""
+    assert (found - wanted).norm() <= share * wanted.norm() + 1e-6, f"{found} is not {wanted}"
+
+
+def obvious_hidden(texts, query_texts, targets):
+    """(Q, P) bool, pair by pair: repeats of the positive, of the query, or answers to the same query."""
+    found = torch.zeros(len(query_texts), len(texts), dtype=torch.bool)
+    for i, p in itertools.product(range(len(query_texts)), range(len(texts))):
+        says_the_same = texts[p] in (texts[targets[i]], query_texts[i])
+        asked = [query_texts[j] for j in range(len(query_texts)) if targets[j] == p]
+        found[i, p] = p != targets[i] and (says_the_same or query_texts[i] in asked)
+    return found
+
+
+def obvious_loss(queries, passages, temperature, targets, hidden=None, both_ways=False):
+    """The mean of both directions in float64; `hidden` is a pair of masks."""
+    hidden = hidden or (None, None)
+    positives, own = passages[targets], torch.arange(len(queries))
+    losses = []
+    for left, right, wanted, mask in (
+        (queries, passages, targets, hidden[0]),
+        (positives, queries, own, hidden[1]),
+    ):
+        scores = left.double() @ right.double().T / temperature
+        losses.append(cross_entropy(scores if mask is None else scores.masked_fill(mask, -torch.inf), wanted))
+    return sum(losses) / 2 if both_ways else losses[0]
+
+
+def drawn(Q, P, targets=None, seed=0):
+    """Queries, passages that want gradients, and targets."""
+    torch.manual_seed(seed)
+    queries, passages = normalize(torch.randn(Q, 16), dim=-1), normalize(torch.randn(P, 16), dim=-1)
+    targets = torch.arange(Q) * (P // Q) if targets is None else torch.tensor(targets)
+    return queries.requires_grad_(), passages.requires_grad_(), targets
+
+
+def assert_same(loss, expected, *leaves):
+    """Equal values, and equal gradients of every leaf."""
+    assert_near(loss.double(), expected)
+    found, wanted = torch.autograd.grad(loss, leaves), torch.autograd.grad(expected, leaves)
+    for got, want in zip(found, wanted, strict=True):
+        assert_near(got, want)
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("rows_per_chunk", [1, 3, 7, 256])
+@pytest.mark.parametrize("Q, P", [(1, 1), (1, 4), (7, 7), (7, 21)])
+def test_any_chunking_is_the_full_matrix(Q, P, rows_per_chunk, both_ways):
+    queries, passages, targets = drawn(Q, P)
+    loss = contrastive_loss(queries, passages, 0.05, both_ways=both_ways, rows_per_chunk=rows_per_chunk)
+    expected = obvious_loss(queries, passages, 0.05, targets, both_ways=both_ways)
+    assert_same(loss, expected, queries, passages)
+
+
+@pytest.mark.parametrize("temperature", [0.01, 1.0])
+def test_targets_may_be_ragged(temperature):
+    queries, passages, targets = drawn(4, 9, targets=[0, 1, 4, 8])
+    loss = contrastive_loss(queries, passages, temperature, targets, rows_per_chunk=3)
+    assert_same(loss, obvious_loss(queries, passages, temperature, targets), queries, passages)
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_repeats_of_the_positive_or_the_query_are_no_negatives(seed, both_ways):
+    queries, passages, targets = drawn(6, 15, targets=[0, 2, 5, 6, 9, 14], seed=seed)
+    texts, query_texts = torch.randint(6, (15,)), torch.randint(6, (6,))
+    loss = contrastive_loss(
+        queries,
+        passages,
+        0.05,
+        targets,
+        texts=texts,
+        query_texts=query_texts,
+        both_ways=both_ways,
+        rows_per_chunk=2,
+    )
+    there = obvious_hidden(texts.tolist(), query_texts.tolist(), targets.tolist())
+    back = obvious_hidden(query_texts.tolist(), texts[targets].tolist(), list(range(6)))
+    assert there.any() and back.any()
+    assert_same(
+        loss, obvious_loss(queries, passages, 0.05, targets, (there, back), both_ways), queries, passages
+    )
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_a_pair_is_no_negative_of_its_copies(both_ways):
+    query, passage = normalize(torch.randn(2, 16), dim=-1)
+    batch = {"queries": query.repeat(4, 1), "passages": passage.repeat(4, 1), "temperature": 0.05}
+    assert contrastive_loss(**batch, texts=torch.full((4,), 7), both_ways=both_ways) == 0
+    assert contrastive_loss(**batch, both_ways=both_ways) > 1  # log 4, for nothing that can be learnt
+
+
+def test_answers_to_one_question_are_no_negatives_of_each_other():
+    queries, passages = normalize(torch.randn(2, 16), dim=-1), normalize(torch.randn(2, 16), dim=-1)
+    query_texts = torch.tensor([5, 5])
+    loss = contrastive_loss(queries, passages, 0.05, texts=torch.tensor([1, 2]), query_texts=query_texts)
+    assert loss == 0
+
+
+def test_a_symmetric_pair_is_not_its_own_negative():
+    a, b = normalize(torch.randn(2, 16), dim=-1)
+    queries, passages = torch.stack([a, b]), torch.stack([b, a])  # (A, B) and (B, A) in one batch
+    texts, query_texts = torch.tensor([2, 1]), torch.tensor([1, 2])
+    assert contrastive_loss(queries, passages, 0.01, texts=texts, query_texts=query_texts) == 0
+    assert contrastive_loss(queries, passages, 0.01, texts=texts) > 10
+
+
+def test_an_empty_batch_costs_nothing():
+    queries, passages = torch.zeros(0, 8, requires_grad=True), torch.zeros(0, 8)
+    loss = contrastive_loss(queries, passages, 0.05, both_ways=True)
+    loss.backward()
+    assert loss == 0 and queries.grad.shape == (0, 8)
+
+
+def test_half_precision_is_summed_in_single():
+    queries, passages, targets = (each.detach() for each in drawn(4, 4))
+    loss = contrastive_loss(queries.bfloat16(), passages.bfloat16(), 0.05)
+    assert loss.dtype == torch.float32
+    expected = obvious_loss(queries.bfloat16(), passages.bfloat16(), 0.05, targets)
+    torch.testing.assert_close(loss.double(), expected, **TIGHT)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -0.1, float("nan")])
+def test_a_temperature_that_divides_nothing_is_refused(temperature):
+    with pytest.raises(ValueError, match="temperature"):
+        contrastive_loss(torch.ones(2, 4), torch.ones(2, 4), temperature)
+
+
+@pytest.mark.parametrize("P", [1, 3])
+def test_passages_that_do_not_share_out_are_refused(P):
+    with pytest.raises(ValueError, match="give targets"):
+        contrastive_loss(torch.ones(2, 4), torch.ones(P, 4), 0.05)
+
+
+def gradients(way, encoder, budget, seed):
+    """Loss and every parameter's gradient of one step over 12 queries and 24 passages."""
+    rows = token_ids(encoder.tokenizer, random_texts(36, seed=1), longest=16)
+    parts = [torch.from_numpy(part) for part in chunks([len(row) + 2 for row in rows], budget)]
+    encoder.zero_grad(set_to_none=True)
+    torch.manual_seed(seed)
+    value, embeddings = way(
+        lambda c: encoder(*pad([rows[i] for i in parts[c]], encoder.tokenizer)),
+        parts,
+        lambda found: contrastive_loss(found[:12], found[12:], 0.05, both_ways=True),
+        len(rows),
+    )
+    after = torch.rand(1)
+    return value, embeddings, after, {name: weight.grad for name, weight in encoder.named_parameters()}
+
+
+@pytest.mark.parametrize("budget", [1, 40, 150, 10_000])
+def test_the_cached_gradient_is_the_plain_one_with_dropout_on(encoder, budget):
+    value, embeddings, after, plain = gradients(plain_backward, encoder, budget, seed=0)
+    same_value, same_embeddings, same_after, cached = gradients(cached_backward, encoder, budget, seed=0)
+    other_value, *_ = gradients(cached_backward, encoder, budget, seed=1)
+    torch.testing.assert_close(value, same_value, **TIGHT)
+    torch.testing.assert_close(embeddings, same_embeddings, **TIGHT)
+    assert torch.equal(after, same_after)  # the random numbers go on as if nothing had been done twice
+    assert not torch.isclose(value, other_value)  # dropout is on
+    for name, gradient in plain.items():
+        assert gradient.norm() > 0, name
+        assert_near(cached[name], gradient)
+
+
+def test_without_dropout_the_chunking_changes_nothing(encoder):
+    encoder.eval()
+    _, embeddings, _, one = gradients(plain_backward, encoder, budget=10_000, seed=0)
+    for budget in (1, 40, 150):
+        _, others, _, many = gradients(cached_backward, encoder, budget, seed=0)
+        torch.testing.assert_close(embeddings, others, **TIGHT)
+        for name, gradient in one.items():
+            assert_near(many[name], gradient)
+
+
+def test_chunks_that_lose_a_text_are_refused():
+    with pytest.raises(ValueError, match="chunks hold 2 texts, 3 expected"):
+        plain_backward(lambda c: torch.ones(2, 4), [torch.tensor([0, 1])], torch.sum, count=3)
+
+
+def test_chunks_are_put_back_in_the_order_of_the_texts():
+    rows = torch.from_numpy(np.random.default_rng(0).permutation(10))
+    table = torch.arange(10.0)[:, None].requires_grad_()
+    parts = rows.split(3)
+    _, embeddings = plain_backward(lambda c: table[parts[c]], parts, torch.sum, count=10)
+    assert embeddings[:, 0].tolist() == list(range(10))

@@ -1,0 +1,90 @@
+"""The loop: it learns, it stops where nothing can be learnt, it resumes in the middle."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cpack_lib.model.encoder import load_encoder, saved_instruction
+from cpack_lib.training.loop import new_optimizer, schedule, train
+from tests.training.conftest import random_texts
+
+
+def logged(folder):
+    """The lines of a log."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("cached_above", [0, 65_536])
+def test_it_overfits_32_pairs(settled, tmp_path, cached_above):
+    changes = {"steps": 60, "rows_per_step": 32, "learning_rate": 3e-3, "tokens_per_chunk": 256}
+    train(settled(dropout=0.0, cached_above=cached_above, **changes), tmp_path)
+    log = logged(tmp_path)
+    assert log[0]["loss"] > 3 and log[-1]["loss"] < 0.01
+    assert log[-1]["positive_cosine"] > 0.7
+
+
+def test_it_writes_an_encoder_with_its_instruction(settled, tmp_path):
+    train(settled(steps=2, instruction="为这个句子："), tmp_path)
+    assert saved_instruction(tmp_path / "encoder") == "为这个句子："
+    assert load_encoder(tmp_path / "encoder").encode(random_texts(3)).shape == (3, 32)
+
+
+def test_stopped_and_started_again_it_ends_the_same(settled, tmp_path, monkeypatch):
+    settings = settled(steps=8, checkpoint_every=3)
+    (tmp_path / "once").mkdir(), (tmp_path / "twice").mkdir()
+    train(settings, tmp_path / "once")
+    with monkeypatch.context() as patched:
+        patched.setattr("cpack_lib.training.loop.schedule", stop_at(5))
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, tmp_path / "twice")
+    train(settings, tmp_path / "twice")
+    ours, theirs = (load_file(tmp_path / name / "encoder/model.safetensors") for name in ("once", "twice"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert [line["step"] for line in logged(tmp_path / "twice")] == list(range(1, 9))
+
+
+def stop_at(last):
+    """A schedule during which somebody presses Ctrl-C."""
+
+    def interrupted(step, steps, warmup_share):
+        if step == last:
+            raise KeyboardInterrupt
+        return schedule(step, steps, warmup_share)
+
+    return interrupted
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_rows(settled, tmp_path, start, monkeypatch):
+    broken = load_encoder(start)
+    with torch.no_grad():
+        broken.backbone.embeddings.LayerNorm.weight.fill_(float("nan"))
+    monkeypatch.setattr("cpack_lib.training.objectives.load_encoder", lambda place: broken)
+    with pytest.raises(FloatingPointError, match=r"step 0: loss nan, .*; rows \[\d+(, \d+){7}\] and 0 more"):
+        train(settled(), tmp_path)
+    assert not (tmp_path / "encoder").exists() and not logged(tmp_path)
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
+    rates = [schedule(step, steps=100, warmup_share=0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == max(rates) == 1
+    assert rates[:10] == sorted(rates[:10]) and rates[9:] == sorted(rates[9:], reverse=True)
+    assert 0 < rates[-1] < 0.02
+    assert schedule(0, steps=1, warmup_share=0.0) == 1
+
+
+def test_only_matrices_decay(settled, encoder):
+    decays, stays = new_optimizer(encoder, settled()).param_groups
+    assert {weight.dim() for weight in decays["params"]} == {2} and decays["weight_decay"] == 0.01
+    assert {weight.dim() for weight in stays["params"]} == {1} and stays["weight_decay"] == 0
+
+
+def test_the_seed_decides(settled, tmp_path):
+    settings, losses = settled(steps=2), {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        (tmp_path / name).mkdir()
+        train(replace(settings, seed=seed), tmp_path / name)
+        losses[name] = [line["loss"] for line in logged(tmp_path / name)]
+    assert losses["a"] == losses["b"] != losses["c"]
