@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import pyarrow as pa
 from datasets import load_dataset
-from huggingface_hub import HfApi
 
 from cpack_lib.corpus.schemas import ROWS_PER_SHARD
 
@@ -42,9 +41,3 @@ def arrow_tables(text: str) -> Iterator[pa.Table]:
         address.dataset, address.config, split=address.split, revision=address.revision, streaming=True
     )
     yield from rows.with_format("arrow").iter(batch_size=ROWS_PER_SHARD)
-
-
-def commit_of(text: str) -> str:
-    """The commit that an address means now: asked of the hub, so that a branch's name is pinned down."""
-    address = parse_address(text)
-    return HfApi().dataset_info(address.dataset, revision=address.revision).sha

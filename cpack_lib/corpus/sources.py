@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import xxhash
 
 from cpack_lib.corpus import columnar, hub, records, sampling, schemas, setaside, world
 from cpack_lib.work.files import ROOT
@@ -125,22 +124,6 @@ def open_table(
             "hub:OWNER/NAME[/config][@revision]:split"
         )
     return table
-
-
-def fingerprint(name: str) -> str:
-    """32 hex digits for what a table holds: its files' names and bytes, a hub's commit, the world's files."""
-    supply, _, address = name.partition(":")
-    found = xxhash.xxh3_128(name.encode() if supply != "folder" else b"")
-    if supply == "hub":
-        found.update(hub.commit_of(address).encode())
-        return found.hexdigest()
-    world_files = (path for path in Path(world.__path__[0]).rglob("*") if "__pycache__" not in path.parts)
-    for path in files_of(address) if supply == "folder" else sorted(filter(Path.is_file, world_files)):
-        found.update(path.name.encode())
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                found.update(block)
-    return found.hexdigest()
 
 
 def files_of(address: str) -> list[Path]:

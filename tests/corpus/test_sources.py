@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cpack_lib.corpus import columnar, records, sampling, schemas
-from cpack_lib.corpus.sources import fingerprint, open_table
+from cpack_lib.corpus.sources import open_table
 
 ROWS = [
     {"text_a": f"题目{i}", "text_b": f"正文{i}", "source": "书" if i % 3 else "报", "kind": "title_body"}
@@ -332,16 +332,6 @@ def test_the_embedded_world_is_a_table_like_any_other():
     table = open_table("world:documents", "documents", rows=40, seed=3)
     assert len(table.read()) == 40 and table.counts["rejected"] == 0
     assert not table.read().equals(open_table("world:documents", "documents", rows=40, seed=4).read())
-
-
-def test_a_fingerprint_follows_the_bytes_and_not_the_place(tmp_path):
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "a.jsonl").write_bytes(as_lines(ROWS))
-    one, two = (fingerprint(f"folder:{tmp_path / name}") for name in ("one", "two"))
-    (tmp_path / "two" / "a.jsonl").write_bytes(as_lines(ROWS)[:-2] + b" \n")
-    assert one == two != fingerprint(f"folder:{tmp_path / 'two'}")
-    assert fingerprint("world:pairs") != fingerprint("world:documents")
 
 
 LINE = st.one_of(
