@@ -4,15 +4,14 @@ Axes: N texts, B texts of a batch, D width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
-from transformers.utils import logging
 
 from cpack_lib.evaluation.adapter import DOCUMENT, QUERY, Adapter
+from cpack_lib.model.quiet import quietly
 
 BUDGETS = {
     "cpu": 4_096,
@@ -39,7 +38,7 @@ class Neural(Adapter):
     def opened(self) -> SentenceTransformer:
         """The model, in evaluation mode, on the accelerator if there is one."""
         if self.model is None:
-            with quiet_loading():
+            with quietly():
                 self.model = self.load().eval()
         return self.model
 
@@ -75,19 +74,6 @@ class Neural(Adapter):
     def similarity_pairwise(self, embeddings1: np.ndarray, embeddings2: np.ndarray) -> np.ndarray:
         """(N, D), (N, D) -> (N,) by the model's own similarity."""
         return self.opened().similarity_pairwise(embeddings1, embeddings2).numpy()
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """transformers without its bars and its report of weights that a pooled encoder leaves unused."""
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()
 
 
 @torch.inference_mode()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerBase
 
+from cpack_lib.model.quiet import quietly
 from cpack_lib.model.tokens import chunks, load_tokenizer, pad, token_ids
 
 INSTRUCTION = {
@@ -99,7 +100,8 @@ def load_encoder(place: str | Path) -> Encoder:
     """
     if (Path(place) / "modules.json").exists():
         refuse_other_parts(Path(place))
-    backbone = BertModel.from_pretrained(str(place), add_pooling_layer=False, dtype=torch.float32)
+    with quietly():
+        backbone = BertModel.from_pretrained(str(place), add_pooling_layer=False, dtype=torch.float32)
     return Encoder(backbone, load_tokenizer(place)).eval()
 
 
@@ -122,7 +124,12 @@ def save_encoder(encoder: Encoder, folder: Path, instruction: str = "", longest:
     Written aside and renamed, so that the folder is whole or absent; an older one is replaced. Equal encoders
     make equal files: BERT's pooler, which nothing reads, would be saved with random weights and is left out.
     """
-    aside = folder.with_name(f".{folder.name}.new")
+    with quietly():
+        write_parts(encoder, folder, folder.with_name(f".{folder.name}.new"), instruction, longest)
+
+
+def write_parts(encoder: Encoder, folder: Path, aside: Path, instruction: str, longest: int) -> None:
+    """Make the folder under the name `aside`, then put it in the place of `folder`."""
     shutil.rmtree(aside, ignore_errors=True)
     encoder.backbone.save_pretrained(aside / "bert")
     encoder.tokenizer.save_pretrained(aside / "bert")

@@ -38,6 +38,7 @@ def execute_there(notebook: Path, copy: Path, changes: dict, sockets: Path) -> i
             log_output=False,
             cwd=str(notebook.parent),
             config=local,
+            coalesce_streams=True,  # the lines of a long run are one output, not hundreds
         )
     except PapermillExecutionError as error:
         print(told(notebook, error), file=sys.stderr, flush=True)

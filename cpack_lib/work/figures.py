@@ -11,6 +11,8 @@ from matplotlib.axis import Axis
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from cpack_lib.work.tables import use_tables
+
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]  # colour-blind safe
 CHINESE_FONTS = [
     "Noto Sans CJK SC",
@@ -40,7 +42,8 @@ STYLE = {
 
 
 def use_style() -> None:
-    """Set the style, and add a Chinese font behind the Latin one."""
+    """Set the style, add a Chinese font behind the Latin one, and show tables as `tables` writes them."""
+    use_tables()
     plt.rcParams.update(STYLE | {"font.family": ["DejaVu Sans", chinese_font()]})
 
 

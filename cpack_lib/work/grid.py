@@ -25,4 +25,5 @@ def best_in_bold(table: pl.DataFrame, along: Literal["row", "column"]) -> dict[s
             best = value is not None and name in numeric and value == top
             cells.append({"text": text, "number": name in numeric, "best": best})
         rows.append({"cells": cells, "ours": bool(TRAINED_HERE.fullmatch(str(next(iter(row.values())))))})
-    return {"columns": [{"name": name, "number": name in numeric} for name in table.columns], "rows": rows}
+    columns = [{"name": name.replace("_", " "), "number": name in numeric} for name in table.columns]
+    return {"columns": columns, "rows": rows}

@@ -18,7 +18,7 @@ from typing import Any
 
 from cpack_lib.work.files import ROOT, runs_folder, write_json
 from cpack_lib.work.plan import Planned, plan_profile
-from cpack_lib.work.progress import Progress
+from cpack_lib.work.progress import Progress, told
 from cpack_lib.work.runs import read_manifest
 
 POLL = 0.2  # seconds between two looks at a program
@@ -90,8 +90,8 @@ def run_notebook(step: Planned) -> None:
     if not (step.folder / "manifest.json").exists():
         raise RuntimeError(f"{step.name} ran all its cells, but never called run.finish(); see {copy}")
     figures = read_manifest(step.folder)["figures"]
-    facts = "".join(f"  {name} {value:.4g}" for name, value in figures.items())
-    print(f"{step.name}: finished in {(time.monotonic() - started) / 60:.1f} minutes{facts}", flush=True)
+    minutes = (time.monotonic() - started) / 60
+    print(f"{step.name}: finished in {minutes:.1f} minutes · {told(figures)}", flush=True)
 
 
 def run_program(module: str, config: dict[str, Any], folder: Path, processes: int = 1) -> None:

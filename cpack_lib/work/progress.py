@@ -55,3 +55,11 @@ def spelled(value: float | int | str) -> str:
     return (
         f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
     )
+
+
+def told(figures: dict[str, float]) -> str:
+    """Named numbers on one line: "pairs 110,288 · loss 0.3973"."""
+    plain = {
+        name: f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" for name, value in figures.items()
+    }
+    return " · ".join(f"{name} {value}" for name, value in plain.items())

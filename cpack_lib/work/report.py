@@ -15,6 +15,7 @@ import polars as pl
 from cpack_lib.work import figures, pages
 from cpack_lib.work.files import runs_folder
 from cpack_lib.work.grid import best_in_bold
+from cpack_lib.work.progress import told
 from cpack_lib.work.runs import finished_run, read_manifest, read_record
 
 MOST_FIGURES, MOST_QUERIES, MOST_ANSWERS = 3, 12, 5  # on the page; the rest stays in the run folder
@@ -64,8 +65,7 @@ def note(folder: Path) -> dict[str, Any]:
     except ValueError:
         text = "not finished; what is shown of it may still change"
         return {"notebook": folder.name, "finished": False, "text": text}
-    numbers = [f"{name} {value:,.4g}" for name, value in manifest["figures"].items()]
-    text = " · ".join([f"{manifest['minutes']:.1f} minutes", *numbers])
+    text = f"{manifest['minutes']:.1f} minutes · {told(manifest['figures'])}"
     return {"notebook": folder.name, "finished": True, "text": text}
 
 
@@ -105,9 +105,13 @@ def drawn(folders: list[Path], pattern: str) -> list[dict[str, str]]:
 
 
 def training(folders: dict[str, Path]) -> dict[str, Any]:
-    """The losses of 02, 03 and 04, one panel each."""
+    """The losses of 02, 03 and 04, one panel for each program that they started."""
     found, notes = chosen(folders, ["02", "03", "04"])
-    logs = {folder.name: losses(folder) for folder in found}
+    logs = {
+        f"{folder.name[:2]} · {path.parent.name}": losses(path)
+        for folder in found
+        for path in sorted(folder.rglob("log.jsonl"), key=lambda path: path.stat().st_mtime)
+    }
     curves = [
         {"name": name, "source": plot_loss(name, log, colour)}
         for (name, log), colour in zip(logs.items(), figures.OKABE_ITO, strict=False)
@@ -116,11 +120,10 @@ def training(folders: dict[str, Path]) -> dict[str, Any]:
     return {"notes": notes, "curves": curves}
 
 
-def losses(folder: Path) -> pl.DataFrame:
-    """`step` and `loss` of the log.jsonl in a run folder; of a step logged twice (resumed) the last."""
-    paths = sorted(folder.rglob("log.jsonl"))
+def losses(path: Path) -> pl.DataFrame:
+    """`step` and `loss` of a log.jsonl; of a step logged twice (resumed) the last."""
     rows = []
-    for line in paths[0].read_text("utf-8").splitlines(keepends=True) if paths else []:
+    for line in path.read_text("utf-8").splitlines(keepends=True):
         if line.endswith("\n"):  # a killed program may leave half a line
             entry = json.loads(line)
             if "step" in entry and "loss" in entry:
@@ -152,7 +155,7 @@ def scores(folders: dict[str, Path]) -> dict[str, Any]:
     """05's averages, and its scores with one column per model."""
     found, notes = chosen(folders, ["05"])
     tables = {
-        name: pl.read_csv(path)
+        name: pl.read_csv(path).with_columns(pl.col("model").str.strip_prefix(f"{folder.parent.name}/"))
         for name in ("averages", "scores")
         for folder in found
         if (path := folder / f"{name}.csv").exists()

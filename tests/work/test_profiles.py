@@ -33,7 +33,8 @@ def home(tmp_path, write_notebook, runs):
     write_notebook(
         tmp_path / "notebooks/01_first.ipynb",
         FIRST,
-        OPEN + 'run = open_run("01_first", run_name, parameters)\nprint(sys.executable)',
+        OPEN + 'run = open_run("01_first", run_name, parameters)',
+        "print(sys.executable, flush=True)\ntime.sleep(0.3)\nprint('!')",
         "time.sleep(wait)",
         '(run.folder / "rows.txt").write_text("行" * rows)\nrun.finish(rows=rows)',
     )
@@ -80,7 +81,7 @@ def test_a_profile_runs_then_is_reused(home, runs, capfd):
     said = capfd.readouterr().out
     assert re.search(r"01_first +run +not made yet", said) and "02_second: finished in" in said
     copy = json.loads((runs / "demo/01_first/01_first.ipynb").read_text())
-    assert copy["cells"][1]["outputs"][0]["text"] == [f"{sys.executable}\n"]
+    assert [output["text"] for output in copy["cells"][2]["outputs"]] == [[f"{sys.executable}\n", "!\n"]]
     assert json.loads((runs / "demo/02_second/manifest.json").read_text())["figures"] == {"characters": 2}
     assert main(["run", "demo"], home) == 0
     assert capfd.readouterr().out.count("equal parameters and inputs") == 2

@@ -41,8 +41,8 @@ def make_curation(run):
 
 def make_training(run):
     lines = [json.dumps({"step": step, "steps": 2000, "loss": 5 / (step**0.5)}) for step in range(1, 2001)]
-    (run.folder / "training").mkdir()
-    (run.folder / "training/log.jsonl").write_text("\n".join(lines) + '\n{"step": 20')
+    (run.folder / "contrast").mkdir()
+    (run.folder / "contrast/log.jsonl").write_text("\n".join(lines) + '\n{"step": 20')
 
 
 def make_scores(run):
@@ -136,7 +136,7 @@ def test_a_step_logged_twice_counts_once_and_half_a_line_not_at_all(tmp_path):
     (tmp_path / "log.jsonl").write_text(
         '{"step": 1, "loss": 3}\n{"step": 2, "loss": 9}\n{"step": 2, "loss": 2}\n{"ste'
     )
-    assert losses(tmp_path).rows() == [(1, 3.0), (2, 2.0)]
+    assert losses(tmp_path / "log.jsonl").rows() == [(1, 3.0), (2, 2.0)]
 
 
 def test_a_run_that_is_not_there_is_named(runs, capsys):
