@@ -100,6 +100,13 @@ def test_what_the_library_and_the_notebooks_import_is_declared():
     )
 
 
+def test_what_the_tests_and_benchmarks_import_is_declared_for_development():
+    paths = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    declared = names([*PROJECT["dependencies"], *EXTRAS["dev"]])
+    missing = set(packages_imported(paths)) - declared - {"tests", "cpack-notebooks"}
+    assert not missing, f"the extra dev of pyproject.toml lacks {', '.join(sorted(missing))}"
+
+
 def test_what_is_declared_is_used():
     folders = ["cpack_lib", "notebooks", "tests", "benchmarks"]
     paths = [
