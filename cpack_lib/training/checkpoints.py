@@ -10,8 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 
-def save_checkpoint(folder: Path, step: int, model: nn.Module, optimizer: Optimizer) -> None:
-    """Write `checkpoint-STEP/` with weights and optimiser state after `step` steps, then drop older ones."""
+def save_checkpoint(folder: Path, step: int, model: nn.Module, optimizer: Optimizer, keep: int = 1) -> None:
+    """Write `checkpoint-STEP/` with weights and optimiser state after `step` steps; the last `keep` stay."""
     aside, final = folder / ".checkpoint.new", folder / f"checkpoint-{step:07d}"
     for old in (aside, final):
         shutil.rmtree(old, ignore_errors=True)
@@ -22,9 +22,8 @@ def save_checkpoint(folder: Path, step: int, model: nn.Module, optimizer: Optimi
     save_file(own(moments), aside / "optimizer.safetensors")
     (aside / "state.json").write_text(json.dumps({"step": step}))
     aside.rename(final)
-    for old in folder.glob("checkpoint-*"):
-        if old != final:
-            shutil.rmtree(old)
+    for old in sorted(folder.glob("checkpoint-*"))[:-keep]:
+        shutil.rmtree(old)
 
 
 def own(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

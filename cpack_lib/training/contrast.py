@@ -9,38 +9,41 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from cpack_lib.training.clock import IDLE, Clock
+
 ROWS_PER_CHUNK = 256
+Guard = Callable[[Tensor, Tensor], Tensor]  # rows (C,), their scores (C, P) -> which are no negatives (C, P)
 
 
 class Contrast(torch.autograd.Function):
-    """Mean cross-entropy of each query's target among all passages; no Q × P matrix outlives a chunk.
+    """Sum of some queries' cross-entropies among all passages; no Q × P matrix outlives a chunk.
 
     The gradient of a softmax is known with its value, so both are made chunk by chunk in the forward pass.
     """
 
     @staticmethod
-    def forward(ctx, queries, passages, targets, hidden, temperature, rows_per_chunk):
-        """(Q, D), (P, D), (Q,), hidden(rows) -> (C, P) bool or None -> loss ()."""
-        to_queries, to_passages = torch.empty_like(queries), torch.zeros_like(passages)
+    def forward(ctx, queries, passages, targets, rows, guards, temperature, rows_per_chunk):
+        """(Q, D), (P, D), (Q,), rows (R,) of the queries, guards -> loss ()."""
+        to_queries, to_passages = torch.zeros_like(queries), torch.zeros_like(passages)
         loss = queries.new_zeros(())
-        for rows in torch.arange(len(queries), device=queries.device).split(rows_per_chunk):
-            scores = queries[rows] @ passages.T / temperature  # (C, P)
-            if hidden is not None:
-                scores.masked_fill_(hidden(rows), -torch.inf)
-            total = scores.logsumexp(dim=1)  # (C,)
-            loss += (total - scores.gather(1, targets[rows, None])[:, 0]).sum()
-            scores.sub_(total[:, None]).exp_()  # the softmax, in place
-            scores[torch.arange(len(rows), device=rows.device), targets[rows]] -= 1.0
-            to_queries[rows] = scores @ passages
-            to_passages += scores.T @ queries[rows]
-        share = 1.0 / (temperature * max(1, len(queries)))
-        ctx.save_for_backward(to_queries.mul_(share), to_passages.mul_(share))
-        return loss / max(1, len(queries))
+        for some in rows.split(rows_per_chunk):
+            scores = queries[some] @ passages.T / temperature  # (C, P)
+            wanted = targets[some, None]  # (C, 1)
+            for guard in guards:
+                scores.masked_fill_(guard(some, scores * temperature), -torch.inf)
+            total = scores.logsumexp(dim=1, keepdim=True)  # (C, 1)
+            loss += (total - scores.gather(1, wanted)).sum()
+            scores.sub_(total).exp_()  # the softmax, in place
+            scores.scatter_add_(1, wanted, scores.new_full(wanted.shape, -1.0))
+            to_queries[some] = scores @ passages
+            to_passages.addmm_(scores.T, queries[some])
+        ctx.save_for_backward(to_queries.div_(temperature), to_passages.div_(temperature))
+        return loss
 
     @staticmethod
     def backward(ctx, upstream):
         to_queries, to_passages = ctx.saved_tensors
-        return to_queries * upstream, to_passages * upstream, None, None, None, None
+        return to_queries * upstream, to_passages * upstream, None, None, None, None, None
 
 
 def contrastive_loss(
@@ -52,13 +55,21 @@ def contrastive_loss(
     both_ways: bool = False,
     rows_per_chunk: int = ROWS_PER_CHUNK,
     query_texts: Tensor | None = None,
+    rows: Tensor | None = None,
+    margin: float | None = None,
+    guide: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Mean over Q queries (Q, D) of -log softmax over P passages (P, D) of cosine / temperature: float32, ().
 
     Query i belongs to passage `targets[i]`, i · P/Q where none are given: a positive and its negatives stand
-    together. `texts` (P,) and `query_texts` (Q,) are hashes, int64: a passage is left out, as no negative, if
-    it repeats the positive or the query, or answers another query of the same text. `both_ways` averages with
-    the loss of each positive among all queries.
+    together. `rows` (R,) takes the part of these queries alone, still a share of the mean over all Q: the
+    parts of several processes add up to the whole. `both_ways` averages with the loss of each positive among
+    all queries.
+
+    What is no negative can be left out. `texts` (P,) and `query_texts` (Q,) are hashes, int64: a passage goes
+    if it repeats the positive or the query, or answers another query of the same text. With `margin`, one
+    goes whose cosine is that much above the positive's. With `guide`, a frozen encoder's embeddings (Q, E)
+    and (P, E), one goes that the guide ranks above the positive (GISTEmbed, arXiv 2402.16829).
     """
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; cosines are divided by it, so it is positive")
@@ -67,70 +78,126 @@ def contrastive_loss(
         if P < Q or (Q and P % Q):
             raise ValueError(f"{P} passages do not share out over {Q} queries; give targets")
         targets = torch.arange(Q, device=queries.device) * (P // max(1, Q))
-    queries, passages = queries.float(), passages.float()
+    own = torch.arange(Q, device=queries.device)
+    rows = own if rows is None else rows
     if texts is not None and query_texts is None:
         query_texts = texts[targets]
-    hidden = None if texts is None else repeats(texts, query_texts, targets)
-    forward = Contrast.apply(queries, passages, targets, hidden, temperature, rows_per_chunk)
-    if not both_ways:
-        return forward
-    own = torch.arange(Q, device=queries.device)
-    hidden = None if texts is None else repeats(query_texts, texts[targets], own)
-    backward = Contrast.apply(passages[targets], queries, own, hidden, temperature, rows_per_chunk)
-    return (forward + backward) / 2
+    queries, passages = queries.float(), passages.float()
+    guards = guarded(targets, texts, query_texts, margin, guide)
+    loss = Contrast.apply(queries, passages, targets, rows, guards, temperature, rows_per_chunk)
+    if both_ways:
+        there = None if texts is None else (query_texts, texts[targets])
+        back = None if guide is None else (guide[1][targets], guide[0])
+        guards = guarded(own, *(there or (None, None)), margin, back)
+        positives = passages[targets]
+        backward = Contrast.apply(positives, queries, own, rows, guards, temperature, rows_per_chunk)
+        loss = (loss + backward) / 2
+    return loss / max(1, Q)
 
 
-def repeats(passages: Tensor, queries: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
-    """Rows -> (C, P) bool: passages that are no negatives of their query, but for its positive.
+def guarded(
+    targets: Tensor,
+    texts: Tensor | None,
+    query_texts: Tensor | None,
+    margin: float | None,
+    guide: tuple[Tensor, Tensor] | None,
+) -> list[Guard]:
+    """The guards that are asked for."""
+    return [
+        *([] if texts is None else [repeats(texts, query_texts, targets)]),
+        *([] if margin is None else [closer_than_the_positive(targets, margin)]),
+        *([] if guide is None else [closer_to_a_guide(*guide, targets)]),
+    ]
 
-    They repeat the positive, or the query, or are the positive of another query with its text.
+
+def repeats(passages: Tensor, queries: Tensor, targets: Tensor) -> Guard:
+    """Passages that repeat the positive, or the query, or are the positive of another query with its text.
+
+    Not the positive itself. The cosines are not asked for.
     """
     asked = passages.index_copy(0, targets, queries)  # (P,) the query a passage answers, if it answers one
 
-    def hidden(rows: Tensor) -> Tensor:
+    def hidden(rows: Tensor, cosines: Tensor | None) -> Tensor:
         positive, query = passages[targets[rows], None], queries[rows, None]  # (C, 1)
         same = (passages == positive) | (passages == query) | (asked == query)  # (C, P)
-        same[torch.arange(len(rows), device=rows.device), targets[rows]] = False
-        return same
+        return same.scatter_(1, targets[rows, None], False)
+
+    return hidden
+
+
+def closer_than_the_positive(targets: Tensor, margin: float) -> Guard:
+    """Passages whose cosine with the query is above the positive's by more than a margin."""
+
+    def hidden(rows: Tensor, cosines: Tensor) -> Tensor:
+        return cosines > cosines.gather(1, targets[rows, None]) + margin
+
+    return hidden
+
+
+def closer_to_a_guide(queries: Tensor, passages: Tensor, targets: Tensor) -> Guard:
+    """Passages (P, E) that a guide puts closer to its query (Q, E) than the positive."""
+
+    def hidden(rows: Tensor, cosines: Tensor) -> Tensor:
+        told = queries[rows] @ passages.T  # (C, P)
+        return told > told.gather(1, targets[rows, None])
 
     return hidden
 
 
 def plain_backward(
-    embed: Callable[[int], Tensor], chunks: Sequence[Tensor], loss: Callable[[Tensor], Tensor], count: int
+    embed: Callable[[int], Tensor],
+    chunks: Sequence[Tensor],
+    loss: Callable[[Tensor], Tensor],
+    count: int,
+    clock: Clock = IDLE,
 ) -> tuple[Tensor, Tensor]:
     """Embed everything once with its graph, and back-propagate: the loss () and the embeddings (N, D).
 
     `embed(c)` gives the rows of chunk c; `chunks[c]` tells where among the N = `count` they belong.
     """
-    found = [embed(c) for c in range(len(chunks))]
-    embeddings = ordered(found, chunks, count)
-    value = loss(embeddings)
-    value.backward()
-    return value.detach(), embeddings.detach()
+    with clock("embed"):
+        embeddings = ordered([embed(c) for c in range(len(chunks))], chunks, count)
+    with clock("loss"):
+        value, gradient = value_and_gradient(loss, embeddings)
+    with clock("embed again"):
+        embeddings.backward(gradient)
+    return value, embeddings.detach()
 
 
 def cached_backward(
-    embed: Callable[[int], Tensor], chunks: Sequence[Tensor], loss: Callable[[Tensor], Tensor], count: int
+    embed: Callable[[int], Tensor],
+    chunks: Sequence[Tensor],
+    loss: Callable[[Tensor], Tensor],
+    count: int,
+    clock: Clock = IDLE,
 ) -> tuple[Tensor, Tensor]:
     """As `plain_backward`, with the memory of one chunk: embed twice, and bring the gradient from the first.
 
     The second time, each chunk starts from the random state it had the first time, so dropout drops the same.
     """
     states, found = [], []
-    with torch.no_grad():
+    with clock("embed"), torch.no_grad():
         for c in range(len(chunks)):
             states.append(random_state())
             found.append(embed(c))
-    embeddings = ordered(found, chunks, count).requires_grad_()
-    value = loss(embeddings)
-    (gradient,) = torch.autograd.grad(value, embeddings)
+        embeddings = ordered(found, chunks, count)
+    with clock("loss"):
+        value, gradient = value_and_gradient(loss, embeddings)
     after = random_state()
-    for c, rows in enumerate(chunks):
-        restore(states[c])
-        (embed(c) * gradient[rows]).sum().backward()
+    with clock("embed again"):
+        for c, rows in enumerate(chunks):
+            restore(states[c])
+            embed(c).backward(gradient[rows])
     restore(after)
-    return value.detach(), embeddings.detach()
+    return value, embeddings
+
+
+def value_and_gradient(loss: Callable[[Tensor], Tensor], embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss () of embeddings (N, D), and its gradient for them."""
+    leaf = embeddings.detach().requires_grad_()
+    value = loss(leaf)
+    (gradient,) = torch.autograd.grad(value, leaf)
+    return value.detach(), gradient
 
 
 def ordered(found: Sequence[Tensor], chunks: Sequence[Tensor], count: int) -> Tensor:
@@ -142,13 +209,13 @@ def ordered(found: Sequence[Tensor], chunks: Sequence[Tensor], count: int) -> Te
     return torch.cat(list(found))[back.to(found[0].device)]
 
 
-def random_state() -> tuple[Tensor, list[Tensor]]:
-    """The random state of this process, on the CPU and on its GPUs."""
-    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+def random_state() -> tuple[Tensor, Tensor | None]:
+    """The random state of this process, on the CPU and on its GPU."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
 
 
-def restore(state: tuple[Tensor, list[Tensor]]) -> None:
+def restore(state: tuple[Tensor, Tensor | None]) -> None:
     """Go back to a random state."""
     torch.set_rng_state(state[0])
-    if state[1]:
-        torch.cuda.set_rng_state_all(state[1])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1])

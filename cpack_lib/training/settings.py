@@ -12,6 +12,7 @@ CHOICES = {
     "objective": ("bag", "retromae", "contrast"),
     "precision": ("float32", "bfloat16"),
     "mixing": MIXINGS,
+    "schedule": ("linear", "cosine"),
 }
 ABOVE_ZERO = (
     "steps",
@@ -20,6 +21,8 @@ ABOVE_ZERO = (
     "gradient_norm",
     "tokens_per_chunk",
     "checkpoint_every",
+    "keep_checkpoints",
+    "activations_gib",
     "temperature",
     "width",
 )
@@ -29,7 +32,8 @@ BOUNDS = {  # least and most, both allowed
     "weight_decay": (0, 1),
     "dropout": (0, 0.9),
     "longest": (3, math.inf),  # [CLS], a token, [SEP]
-    "cached_above": (0, math.inf),
+    "minutes": (0, math.inf),
+    "margin": (0, 2),
     "encoder_mask": (0, 1),
     "decoder_mask": (0, 1),
     "decoder_labels": (0, 1),
@@ -45,9 +49,10 @@ class Settings:
     data: str  # parquet: texts for retromae, groups or pairs for bag and contrast
     steps: int  # optimiser steps
     rows_per_step: int  # pairs, groups or texts of one step
-    learning_rate: float  # peak, after warm-up; falls linearly to 0
+    learning_rate: float  # peak, after warm-up; then it falls to 0
     seed: int = 0  # of batches, dropout and masks
     warmup_share: float = 0.1  # of the steps
+    schedule: str = "linear"  # how the learning rate falls after warm-up: linear or cosine, both to 0
     weight_decay: float = 0.01  # on matrices alone
     gradient_norm: float = 1.0  # gradients are clipped to it
     dropout: float = 0.1  # share of states and attention that is dropped: BERT's; noise, after a bag's start
@@ -55,10 +60,14 @@ class Settings:
     tokens_per_chunk: int = 8_192  # padded tokens embedded at a time
     precision: str = "float32"  # of the matrix products
     checkpoint_every: int = 100  # steps
+    keep_checkpoints: int = 1  # the last ones
+    minutes: float = 0.0  # after these the run makes a checkpoint and asks to be started again; 0: no limit
     mixing: str = "mixed"  # or: one source (per batch)
     temperature: float = 0.05  # cosines are divided by this
     both_ways: bool = False  # passages are also contrasted with queries
-    cached_above: int = 65_536  # tokens of a step, above which texts are embedded twice
+    activations_gib: float = 4.0  # kept for the way back at most; a step that needs more embeds texts twice
+    margin: float = 2.0  # a passage whose cosine is that much above the positive's is no negative; 2: all are
+    guide: str = ""  # folder of a frozen encoder: what it ranks above the positive is no negative
     width: int = 512  # of a bag's embeddings
     encoder_mask: float = 0.3  # share of words RetroMAE's encoder does not see
     decoder_mask: float = 0.5  # share of words each of the decoder's positions does not see
@@ -98,6 +107,6 @@ def check(settings: Settings, path: Path) -> None:
             raise ValueError(
                 f"{path}: {name} is {getattr(settings, name)!r}; choose one of {', '.join(choices)}"
             )
-    for name in ("start", "data"):
+    for name in ("start", "data", *(["guide"] if settings.guide else [])):
         if not Path(getattr(settings, name)).exists():
             raise ValueError(f"{path}: {name} is {getattr(settings, name)}, which does not exist")

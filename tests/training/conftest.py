@@ -25,9 +25,9 @@ def random_texts(count: int, seed: int = 0) -> list[str]:
     return list(found)
 
 
-def tiny_bert(tokenizer: PreTrainedTokenizerBase) -> BertForMaskedLM:
-    """Two layers, 32 wide; the same weights each time."""
-    torch.manual_seed(0)
+def tiny_bert(tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> BertForMaskedLM:
+    """Two layers, 32 wide; the same weights for the same seed."""
+    torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,

@@ -17,10 +17,10 @@ def logged(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("cached_above", [0, 65_536])
-def test_it_overfits_32_pairs(settled, tmp_path, cached_above):
+@pytest.mark.parametrize("activations_gib", [1e-6, 4.0])
+def test_it_overfits_32_pairs(settled, tmp_path, activations_gib):
     changes = {"steps": 60, "rows_per_step": 32, "learning_rate": 3e-3, "tokens_per_chunk": 256}
-    train(settled(dropout=0.0, cached_above=cached_above, **changes), tmp_path)
+    train(settled(dropout=0.0, activations_gib=activations_gib, **changes), tmp_path)
     log = logged(tmp_path)
     assert log[0]["loss"] > 3 and log[-1]["loss"] < 0.01
     assert log[-1]["positive_cosine"] > 0.7
@@ -49,10 +49,10 @@ def test_stopped_and_started_again_it_ends_the_same(settled, tmp_path, monkeypat
 def stop_at(last):
     """A schedule during which somebody presses Ctrl-C."""
 
-    def interrupted(step, steps, warmup_share):
+    def interrupted(step, steps, warmup_share, form):
         if step == last:
             raise KeyboardInterrupt
-        return schedule(step, steps, warmup_share)
+        return schedule(step, steps, warmup_share, form)
 
     return interrupted
 

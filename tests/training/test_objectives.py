@@ -10,8 +10,9 @@ import torch
 from cpack_lib.model.encoder import load_encoder
 from cpack_lib.model.retromae import choose_share
 from cpack_lib.model.tokens import token_ids, write_store
+from cpack_lib.training.groups import Groups, hashes, stored
 from cpack_lib.training.loop import train
-from cpack_lib.training.objectives import OBJECTIVES, Groups, document_share, hashes, labels, stored
+from cpack_lib.training.objectives import OBJECTIVES, document_share, labels
 from tests.training.conftest import random_texts, tiny_bert
 
 GROUPS = [
