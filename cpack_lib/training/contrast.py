@@ -74,11 +74,8 @@ def contrastive_loss(
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; cosines are divided by it, so it is positive")
     Q, P = len(queries), len(passages)
-    if targets is None:
-        if P < Q or (Q and P % Q):
-            raise ValueError(f"{P} passages do not share out over {Q} queries; give targets")
-        targets = torch.arange(Q, device=queries.device) * (P // max(1, Q))
     own = torch.arange(Q, device=queries.device)
+    targets = shared_out(own, P) if targets is None else targets
     rows = own if rows is None else rows
     if texts is not None and query_texts is None:
         query_texts = texts[targets]
@@ -93,6 +90,14 @@ def contrastive_loss(
         backward = Contrast.apply(positives, queries, own, rows, guards, temperature, rows_per_chunk)
         loss = (loss + backward) / 2
     return loss / max(1, Q)
+
+
+def shared_out(own: Tensor, P: int) -> Tensor:
+    """The first passage of each query, (Q,) numbers in and out, if P passages share out evenly."""
+    Q = len(own)
+    if P < Q or (Q and P % Q):
+        raise ValueError(f"{P} passages do not share out over {Q} queries; give targets")
+    return own * (P // max(1, Q))
 
 
 def guarded(
