@@ -66,29 +66,25 @@ def contrastive_loss(
     parts of several processes add up to the whole. `both_ways` averages with the loss of each positive among
     all queries.
 
-    What is no negative can be left out. `texts` (P,) and `query_texts` (Q,) are hashes, int64: a passage goes
-    if it repeats the positive or the query, or answers another query of the same text. With `margin`, one
-    goes whose cosine is that much above the positive's. With `guide`, a frozen encoder's embeddings (Q, E)
-    and (P, E), one goes that the guide ranks above the positive (GISTEmbed, arXiv 2402.16829).
+    Left out as no negatives: by `texts` (P,) and `query_texts` (Q,), int64 hashes, what repeats the positive,
+    the query or an answer to it; by `margin`, cosines that much above the positive's; by `guide`, a frozen
+    encoder's embeddings (Q, E), (P, E), what it ranks above the positive (GISTEmbed, arXiv 2402.16829).
     """
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; cosines are divided by it, so it is positive")
-    Q, P = len(queries), len(passages)
+    Q = len(queries)
     own = torch.arange(Q, device=queries.device)
-    targets = shared_out(own, P) if targets is None else targets
+    targets = shared_out(own, len(passages)) if targets is None else targets
     rows = own if rows is None else rows
-    if texts is not None and query_texts is None:
-        query_texts = texts[targets]
+    query_texts = texts[targets] if texts is not None and query_texts is None else query_texts
     queries, passages = queries.float(), passages.float()
     guards = guarded(targets, texts, query_texts, margin, guide)
     loss = Contrast.apply(queries, passages, targets, rows, guards, temperature, rows_per_chunk)
     if both_ways:
-        there = None if texts is None else (query_texts, texts[targets])
-        back = None if guide is None else (guide[1][targets], guide[0])
-        guards = guarded(own, *(there or (None, None)), margin, back)
-        positives = passages[targets]
-        backward = Contrast.apply(positives, queries, own, rows, guards, temperature, rows_per_chunk)
-        loss = (loss + backward) / 2
+        mirrored = (None, None) if texts is None else (query_texts, texts[targets])
+        guards = guarded(own, *mirrored, margin, None if guide is None else (guide[1][targets], guide[0]))
+        back = Contrast.apply(passages[targets], queries, own, rows, guards, temperature, rows_per_chunk)
+        loss = (loss + back) / 2
     return loss / max(1, Q)
 
 
