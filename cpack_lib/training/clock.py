@@ -29,9 +29,9 @@ class Clock:
         return time.perf_counter()
 
     def read(self) -> dict[str, float]:
-        """The parts so far, rounded to tenths of a millisecond, and begin anew."""
+        """The parts so far as columns of a log, such as embed_again_s, and begin anew."""
         seconds, self.seconds = self.seconds, {}
-        return {part: round(value, 4) for part, value in seconds.items()}
+        return {f"{part.replace(' ', '_')}_s": round(value, 4) for part, value in seconds.items()}
 
 
 IDLE = Clock(ticks=False)

@@ -129,7 +129,7 @@ def take_step(
         facts |= {"tokens": round(facts["tokens"]), "padding": round(1 - facts["tokens"] / places, 4)}
     line = {"step": step + 1, "steps": settings.steps, **facts, "learning_rate": rate, "gradient_norm": norm}
     seconds = round(time.perf_counter() - started, 4)
-    return line | {"seconds": seconds, "parts": clock.read()}, stopping > 0
+    return line | {"seconds": seconds} | clock.read(), stopping > 0
 
 
 def refuse(folder: Path, step: int, loss: float, norm: float, rows: np.ndarray) -> None:

@@ -132,7 +132,10 @@ def command(module: str, config: Path, processes: int) -> list[str]:
 
 
 def follow(program: subprocess.Popen, log: Path, position: int, name: str) -> None:
-    """Show the lines that arrive in `log` after byte `position` until the program ends."""
+    """Show the lines that arrive in `log` after byte `position` until the program ends.
+
+    Seconds of the parts of a step, such as embed_s, stay in the log.
+    """
     with Progress(name) as progress:
         tail = new_lines(log, position)
         while True:
@@ -140,8 +143,9 @@ def follow(program: subprocess.Popen, log: Path, position: int, name: str) -> No
             for line in next(tail):
                 if "step" in line:
                     step, steps = line.pop("step"), line.pop("steps", None)
+                    plain = {key: value for key, value in line.items() if not key.endswith("_s")}
                     shown = {
-                        key: value for key, value in line.items() if isinstance(value, int | float | str)
+                        key: value for key, value in plain.items() if isinstance(value, int | float | str)
                     }
                     progress.show(step, steps, **shown)
             if ended:
