@@ -122,6 +122,41 @@ def test_a_symmetric_pair_is_not_its_own_negative():
     assert contrastive_loss(queries, passages, 0.01, texts=texts) > 10
 
 
+@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_margin_hides_is_what_scores_that_much_above_the_positive(seed, both_ways):
+    queries, passages, targets = drawn(9, 27, seed=seed)
+    masks = []
+    for left, right, wanted in ((queries, passages, targets), (passages[targets], queries, torch.arange(9))):
+        cosines = (left @ right.T).detach()
+        masks.append(torch.stack([row > row[j] + 0.1 for row, j in zip(cosines, wanted, strict=True)]))
+    assert masks[0].any()
+    loss = contrastive_loss(queries, passages, 0.05, both_ways=both_ways, margin=0.1, rows_per_chunk=4)
+    assert_same(loss, obvious_loss(queries, passages, 0.05, targets, masks, both_ways), queries, passages)
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_what_a_guide_hides_is_what_it_ranks_above_the_positive(both_ways):
+    queries, passages, targets = drawn(9, 27)
+    torch.manual_seed(7)
+    asked, told = normalize(torch.randn(9, 5), dim=-1), normalize(torch.randn(27, 5), dim=-1)
+    masks = []
+    for left, right, wanted in ((asked, told, targets), (told[targets], asked, torch.arange(9))):
+        masks.append(torch.stack([row > row[j] for row, j in zip(left @ right.T, wanted, strict=True)]))
+    assert masks[0].any() and masks[1].any()
+    loss = contrastive_loss(queries, passages, 0.05, both_ways=both_ways, guide=(asked, told))
+    assert_same(loss, obvious_loss(queries, passages, 0.05, targets, masks, both_ways), queries, passages)
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_parts_of_the_queries_add_up_to_the_whole(both_ways):
+    queries, passages, _ = drawn(7, 14)
+    whole = contrastive_loss(queries, passages, 0.05, both_ways=both_ways)
+    rows = (torch.tensor([0, 3, 6]), torch.tensor([1, 2, 4, 5]), torch.zeros(0, dtype=torch.long))
+    parts = sum(contrastive_loss(queries, passages, 0.05, both_ways=both_ways, rows=some) for some in rows)
+    assert_same(parts, whole, queries, passages)
+
+
 def test_an_empty_batch_costs_nothing():
     queries, passages = torch.zeros(0, 8, requires_grad=True), torch.zeros(0, 8)
     loss = contrastive_loss(queries, passages, 0.05, both_ways=True)

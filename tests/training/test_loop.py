@@ -1,6 +1,10 @@
 """The loop: it learns, it stops where nothing can be learnt, it resumes in the middle."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from cpack_lib.model.encoder import load_encoder, saved_instruction
-from cpack_lib.training.loop import new_optimizer, schedule, train
+from cpack_lib.training.checkpoints import last_checkpoint
+from cpack_lib.training.loop import AGAIN, new_optimizer, schedule, train
 from tests.training.conftest import random_texts
 
 
@@ -62,9 +67,14 @@ def test_a_loss_that_is_no_number_stops_and_names_the_rows(settled, tmp_path, st
     with torch.no_grad():
         broken.backbone.embeddings.LayerNorm.weight.fill_(float("nan"))
     monkeypatch.setattr("cpack_lib.training.objectives.load_encoder", lambda place: broken)
-    with pytest.raises(FloatingPointError, match=r"step 0: loss nan, .*; rows \[\d+(, \d+){7}\] and 0 more"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"step 0: loss nan, .*; rows \[\d+(, \d+){7}\] and 0 more, all in .*failed_step.json",
+    ):
         train(settled(), tmp_path)
     assert not (tmp_path / "encoder").exists() and not logged(tmp_path)
+    failed = json.loads((tmp_path / "failed_step.json").read_text())
+    assert failed["step"] == 0 and failed["loss"] == "nan" and len(failed["rows"]) == 8
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
@@ -73,6 +83,45 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
     assert rates[:10] == sorted(rates[:10]) and rates[9:] == sorted(rates[9:], reverse=True)
     assert 0 < rates[-1] < 0.02
     assert schedule(0, steps=1, warmup_share=0.0) == 1
+
+
+def test_a_cosine_rises_as_a_line_does_and_falls_softly():
+    line, cosine = ([schedule(step, 100, 0.1, form) for step in range(100)] for form in ("linear", "cosine"))
+    assert cosine[:10] == pytest.approx(line[:10], abs=0.01) and cosine[10:] == sorted(
+        cosine[10:], reverse=True
+    )
+    assert cosine[20] > line[20] and cosine[90] < line[90] and 0 < cosine[-1] < 0.001
+
+
+def test_some_checkpoints_are_kept(settled, tmp_path):
+    train(settled(steps=8, checkpoint_every=2, keep_checkpoints=3), tmp_path)
+    assert [path.name[-1] for path in sorted(tmp_path.glob("checkpoint-*"))] == ["4", "6", "8"]
+
+
+@pytest.mark.parametrize("request_", [signal.SIGTERM, signal.SIGUSR1])
+def test_asked_to_stop_it_saves_says_so_and_goes_on(settled, tmp_path, request_):
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    settings = settled(steps=40, checkpoint_every=1000)
+    for folder in (once, twice):
+        folder.mkdir()
+        (folder / "config.json").write_text((tmp_path / "config.json").read_text())
+    train(settings, once)
+    command = [sys.executable, "-m", "cpack_lib.training.loop", str(twice / "config.json")]
+    run = subprocess.Popen(command)
+    while not (twice / "log.jsonl").exists() or not logged(twice):
+        time.sleep(0.005)
+    run.send_signal(request_)
+    assert run.wait() == AGAIN == 75
+    assert last_checkpoint(twice).name == f"checkpoint-{len(logged(twice)):07d}" and len(logged(twice)) < 40
+    assert subprocess.run(command).returncode == 0
+    ours, theirs = (load_file(folder / "encoder/model.safetensors") for folder in (once, twice))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_when_its_time_is_over_it_stops_after_a_checkpoint(settled, tmp_path):
+    assert train(settled(minutes=1e-9), tmp_path) is False
+    assert len(logged(tmp_path)) == 1 and last_checkpoint(tmp_path).name == "checkpoint-0000001"
+    assert train(settled(minutes=0.0), tmp_path) is True
 
 
 def test_only_matrices_decay(settled, encoder):
