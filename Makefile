@@ -5,6 +5,7 @@ PYTHON ?= python3
 PROFILE ?= demo
 BIN := .venv/bin
 READY := .venv/.ready
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # containers know no other user; it listens here alone
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,7 +21,7 @@ test: $(READY) ## style, notebook contract and all tests
 	$(BIN)/pytest
 
 lab: $(READY) ## open JupyterLab
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT)
 
 gallery: $(READY) ## navigation, README's table, and the executed notebooks of PROFILE as HTML
 	$(BIN)/cpack tidy

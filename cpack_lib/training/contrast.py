@@ -1,15 +1,12 @@
-"""The contrast: every query against all passages of a step, and a gradient cache for steps of any size.
+"""The contrast: every query of a step against all its passages, in chunks of rows.
 
-Axes: Q queries, P passages, D width, C rows of a chunk.  Loss: C-Pack, section 3.2; cache: Gao et al. 2021
-(arXiv 2101.06983).
+Axes: Q queries, P passages, D width, C rows of a chunk.  Loss: C-Pack, section 3.2.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-from cpack_lib.training.clock import IDLE, Clock
 
 ROWS_PER_CHUNK = 256
 Guard = Callable[[Tensor, Tensor], Tensor]  # rows (C,), their scores (C, P) -> which are no negatives (C, P)
@@ -143,80 +140,3 @@ def closer_to_a_guide(queries: Tensor, passages: Tensor, targets: Tensor) -> Gua
         return told > told.gather(1, targets[rows, None])
 
     return hidden
-
-
-def plain_backward(
-    embed: Callable[[int], Tensor],
-    chunks: Sequence[Tensor],
-    loss: Callable[[Tensor], Tensor],
-    count: int,
-    clock: Clock = IDLE,
-) -> tuple[Tensor, Tensor]:
-    """Embed everything once with its graph, and back-propagate: the loss () and the embeddings (N, D).
-
-    `embed(c)` gives the rows of chunk c; `chunks[c]` tells where among the N = `count` they belong.
-    """
-    with clock("embed"):
-        embeddings = ordered([embed(c) for c in range(len(chunks))], chunks, count)
-    with clock("loss"):
-        value, gradient = value_and_gradient(loss, embeddings)
-    with clock("embed again"):
-        embeddings.backward(gradient)
-    return value, embeddings.detach()
-
-
-def cached_backward(
-    embed: Callable[[int], Tensor],
-    chunks: Sequence[Tensor],
-    loss: Callable[[Tensor], Tensor],
-    count: int,
-    clock: Clock = IDLE,
-) -> tuple[Tensor, Tensor]:
-    """As `plain_backward`, with the memory of one chunk: embed twice, and bring the gradient from the first.
-
-    The second time, each chunk starts from the random state it had the first time, so dropout drops the same.
-    """
-    states, found = [], []
-    with clock("embed"), torch.no_grad():
-        for c in range(len(chunks)):
-            states.append(random_state())
-            found.append(embed(c))
-        embeddings = ordered(found, chunks, count)
-    with clock("loss"):
-        value, gradient = value_and_gradient(loss, embeddings)
-    after = random_state()
-    with clock("embed again"):
-        for c, rows in enumerate(chunks):
-            restore(states[c])
-            embed(c).backward(gradient[rows])
-    restore(after)
-    return value, embeddings
-
-
-def value_and_gradient(loss: Callable[[Tensor], Tensor], embeddings: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss () of embeddings (N, D), and its gradient for them."""
-    leaf = embeddings.detach().requires_grad_()
-    value = loss(leaf)
-    (gradient,) = torch.autograd.grad(value, leaf)
-    return value.detach(), gradient
-
-
-def ordered(found: Sequence[Tensor], chunks: Sequence[Tensor], count: int) -> Tensor:
-    """The rows of all chunks in the order of the texts: (N, D)."""
-    if sum(map(len, chunks)) != count:
-        raise ValueError(f"chunks hold {sum(map(len, chunks))} texts, {count} expected")
-    back = torch.empty(count, dtype=torch.long)
-    back[torch.cat(list(chunks))] = torch.arange(count)
-    return torch.cat(list(found))[back.to(found[0].device)]
-
-
-def random_state() -> tuple[Tensor, Tensor | None]:
-    """The random state of this process, on the CPU and on its GPU."""
-    return torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
-
-
-def restore(state: tuple[Tensor, Tensor | None]) -> None:
-    """Go back to a random state."""
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state(state[1])

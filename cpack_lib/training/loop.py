@@ -20,10 +20,11 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
+from cpack_lib.training.ahead import ahead
 from cpack_lib.training.batches import Plan
 from cpack_lib.training.checkpoints import last_checkpoint, load_checkpoint, save_checkpoint
-from cpack_lib.training.objectives import ALONE, OBJECTIVES
-from cpack_lib.training.ranks import Ranks, join, leave
+from cpack_lib.training.objectives import OBJECTIVES
+from cpack_lib.training.ranks import ALONE, Ranks, join, leave
 from cpack_lib.training.settings import Settings, read_settings
 
 AGAIN = 75  # exit code of a run that stopped on request and goes on when started again: EX_TEMPFAIL
@@ -45,8 +46,14 @@ def train(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> bool:
     ranks.wait()
     objective.model.train()
     with opened_log(folder / "log.jsonl", done) if ranks.rank == 0 else nullcontext() as log:
+        coming = ahead(lambda step: objective.prepare(plan.step(step)), range(done, settings.steps))
         for step in range(done, settings.steps):
-            line, stopped = take_step(objective, plan, optimizer, settings, step, ranks, stop, folder)
+            with objective.clock("data"):
+                prepared = next(coming)
+            try:
+                line, stopped = take_step(objective, prepared, optimizer, settings, step, ranks, stop)
+            except NotFinite as failure:
+                raise refuse(folder, step, failure, plan.step(step)) from None
             if log is not None:
                 log.write(json.dumps(line) + "\n")
                 log.flush()
@@ -93,13 +100,12 @@ def in_turn(ranks: Ranks, make: Callable[[], Any]) -> Any:
 
 def take_step(
     objective: Any,
-    plan: Plan,
+    prepared: Any,
     optimizer: torch.optim.Optimizer,
     settings: Settings,
     step: int,
     ranks: Ranks,
     stop: Stop,
-    folder: Path,
 ) -> tuple[dict[str, Any], bool]:
     """One optimiser step: its line of the log, and whether any process was asked to stop.
 
@@ -109,16 +115,15 @@ def take_step(
     started, clock = time.perf_counter(), objective.clock
     chance = np.random.SeedSequence([settings.seed, step, ranks.rank])
     torch.manual_seed(int(chance.generate_state(1)[0]))
-    rows = plan.step(step)
     optimizer.zero_grad(set_to_none=True)
-    parts = objective.backward(rows)
+    parts = objective.backward(prepared)
     with clock("reduce"):
         *sums, stopping = ranks.sum_gradients(objective.model, [*parts.values(), float(stop.asked())])
     facts = dict(zip(parts, sums, strict=True))
     with clock("optimizer"):
         norm = float(clip_grad_norm_(objective.model.parameters(), settings.gradient_norm))
         if not math.isfinite(facts["loss"]) or not math.isfinite(norm):
-            refuse(folder, step, facts["loss"], norm, rows)
+            raise NotFinite(facts["loss"], norm)
         rate = settings.learning_rate * schedule(
             step, settings.steps, settings.warmup_share, settings.schedule
         )
@@ -132,12 +137,17 @@ def take_step(
     return line | {"seconds": seconds} | clock.read(), stopping > 0
 
 
-def refuse(folder: Path, step: int, loss: float, norm: float, rows: np.ndarray) -> None:
-    """FloatingPointError, the numbers of all rows of the step written into failed_step.json."""
+class NotFinite(FloatingPointError):
+    """A loss or a gradient that is no number."""
+
+
+def refuse(folder: Path, step: int, failure: NotFinite, rows: np.ndarray) -> FloatingPointError:
+    """What to raise, the numbers of all rows of the step written into failed_step.json."""
+    loss, norm = failure.args
     failed = {"step": step, "loss": repr(loss), "gradient_norm": repr(norm), "rows": rows.tolist()}
     path = folder / "failed_step.json"
     path.write_text(json.dumps(failed), "utf-8")
-    raise FloatingPointError(
+    return FloatingPointError(
         f"step {step}: loss {loss}, gradient norm {norm}; rows {rows[:20].tolist()} and "
         f"{max(0, len(rows) - 20)} more, all in {path}; lower learning_rate, or raise temperature"
     )

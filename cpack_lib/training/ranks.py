@@ -58,6 +58,9 @@ class Ranks:
             dist.barrier()
 
 
+ALONE = Ranks()
+
+
 class Everything(torch.autograd.Function):
     """Gather rows of all processes; backwards, bring each row's summed gradient to the process it is from."""
 

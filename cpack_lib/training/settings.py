@@ -65,7 +65,8 @@ class Settings:
     mixing: str = "mixed"  # or: one source (per batch)
     temperature: float = 0.05  # cosines are divided by this
     both_ways: bool = False  # passages are also contrasted with queries
-    activations_gib: float = 4.0  # kept for the way back at most; a step that needs more embeds texts twice
+    activations_gib: float = 4.0  # kept for the way back at most; what does not fit is embedded twice
+    recompute: bool = False  # within a chunk, keep each layer's input alone and compute the rest again
     margin: float = 2.0  # a passage whose cosine is that much above the positive's is no negative; 2: all are
     guide: str = ""  # folder of a frozen encoder: what it ranks above the positive is no negative
     width: int = 512  # of a bag's embeddings

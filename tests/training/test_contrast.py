@@ -2,14 +2,11 @@
 
 import itertools
 
-import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
-from cpack_lib.model.tokens import chunks, pad, token_ids
-from cpack_lib.training.contrast import cached_backward, contrastive_loss, plain_backward
-from tests.training.conftest import random_texts
+from cpack_lib.training.contrast import contrastive_loss
 
 TIGHT = {"rtol": 1e-5, "atol": 1e-6}
 
@@ -182,56 +179,3 @@ def test_a_temperature_that_divides_nothing_is_refused(temperature):
 def test_passages_that_do_not_share_out_are_refused(P):
     with pytest.raises(ValueError, match="give targets"):
         contrastive_loss(torch.ones(2, 4), torch.ones(P, 4), 0.05)
-
-
-def gradients(way, encoder, budget, seed):
-    """Loss and every parameter's gradient of one step over 12 queries and 24 passages."""
-    rows = token_ids(encoder.tokenizer, random_texts(36, seed=1), longest=16)
-    parts = [torch.from_numpy(part) for part in chunks([len(row) + 2 for row in rows], budget)]
-    encoder.zero_grad(set_to_none=True)
-    torch.manual_seed(seed)
-    value, embeddings = way(
-        lambda c: encoder(*pad([rows[i] for i in parts[c]], encoder.tokenizer)),
-        parts,
-        lambda found: contrastive_loss(found[:12], found[12:], 0.05, both_ways=True),
-        len(rows),
-    )
-    after = torch.rand(1)
-    return value, embeddings, after, {name: weight.grad for name, weight in encoder.named_parameters()}
-
-
-@pytest.mark.parametrize("budget", [1, 40, 150, 10_000])
-def test_the_cached_gradient_is_the_plain_one_with_dropout_on(encoder, budget):
-    value, embeddings, after, plain = gradients(plain_backward, encoder, budget, seed=0)
-    same_value, same_embeddings, same_after, cached = gradients(cached_backward, encoder, budget, seed=0)
-    other_value, *_ = gradients(cached_backward, encoder, budget, seed=1)
-    torch.testing.assert_close(value, same_value, **TIGHT)
-    torch.testing.assert_close(embeddings, same_embeddings, **TIGHT)
-    assert torch.equal(after, same_after)  # the random numbers go on as if nothing had been done twice
-    assert not torch.isclose(value, other_value)  # dropout is on
-    for name, gradient in plain.items():
-        assert gradient.norm() > 0, name
-        assert_near(cached[name], gradient)
-
-
-def test_without_dropout_the_chunking_changes_nothing(encoder):
-    encoder.eval()
-    _, embeddings, _, one = gradients(plain_backward, encoder, budget=10_000, seed=0)
-    for budget in (1, 40, 150):
-        _, others, _, many = gradients(cached_backward, encoder, budget, seed=0)
-        torch.testing.assert_close(embeddings, others, **TIGHT)
-        for name, gradient in one.items():
-            assert_near(many[name], gradient)
-
-
-def test_chunks_that_lose_a_text_are_refused():
-    with pytest.raises(ValueError, match="chunks hold 2 texts, 3 expected"):
-        plain_backward(lambda c: torch.ones(2, 4), [torch.tensor([0, 1])], torch.sum, count=3)
-
-
-def test_chunks_are_put_back_in_the_order_of_the_texts():
-    rows = torch.from_numpy(np.random.default_rng(0).permutation(10))
-    table = torch.arange(10.0)[:, None].requires_grad_()
-    parts = rows.split(3)
-    _, embeddings = plain_backward(lambda c: table[parts[c]], parts, torch.sum, count=10)
-    assert embeddings[:, 0].tolist() == list(range(10))

@@ -66,7 +66,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_rows(settled, tmp_path, st
     broken = load_encoder(start)
     with torch.no_grad():
         broken.backbone.embeddings.LayerNorm.weight.fill_(float("nan"))
-    monkeypatch.setattr("cpack_lib.training.objectives.load_encoder", lambda place: broken)
+    monkeypatch.setattr("cpack_lib.training.contrastive.load_encoder", lambda place: broken)
     with pytest.raises(
         FloatingPointError,
         match=r"step 0: loss nan, .*; rows \[\d+(, \d+){7}\] and 0 more, all in .*failed_step.json",

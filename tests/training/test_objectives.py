@@ -10,9 +10,11 @@ import torch
 from cpack_lib.model.encoder import load_encoder
 from cpack_lib.model.retromae import choose_share
 from cpack_lib.model.tokens import token_ids, write_store
+from cpack_lib.training.bags import document_share
 from cpack_lib.training.groups import Groups, hashes, stored
 from cpack_lib.training.loop import train
-from cpack_lib.training.objectives import OBJECTIVES, document_share, labels
+from cpack_lib.training.objectives import OBJECTIVES
+from cpack_lib.training.reconstruction import labels
 from tests.training.conftest import random_texts, tiny_bert
 
 GROUPS = [
@@ -108,7 +110,7 @@ def test_the_mean_of_retromae_does_not_depend_on_chunks(settled, tokenizer, tmp_
     objective = OBJECTIVES["retromae"](settings, tmp_path)
     calls, forward = [], objective.model.forward
     objective.model.forward = lambda *given: calls.append(forward(*given)) or calls[-1]
-    facts = objective.backward(np.arange(10))
+    facts = objective.backward(objective.prepare(np.arange(10)))
     for name in ("encoder", "decoder"):
         mean = sum(float(call[f"{name}_loss"].detach()) for call in calls) / sum(
             int(call[f"{name}_count"]) for call in calls

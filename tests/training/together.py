@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
         objective.model.train()
         calls.clear()
         torch.manual_seed(ranks.rank)
-        parts = objective.backward(np.arange(settings.rows_per_step))
+        parts = objective.backward(objective.prepare(np.arange(settings.rows_per_step)))
         sums = ranks.sum_gradients(objective.model, list(parts.values()))
         gradients = {name: weight.grad for name, weight in objective.model.named_parameters()}
         told = {"sums": dict(zip(parts, sums, strict=True)), "calls": dict(calls)}
