@@ -6,13 +6,12 @@ params/real/ names.
 """
 
 import sys
-from datetime import date
 
 import polars as pl
 
-from cpack_lib.work import provenance
-from cpack_lib.work.files import ROOT, runs_folder, write_json
+from cpack_lib.work.files import ROOT, runs_folder
 from cpack_lib.work.launch import run_profile
+from cpack_lib.work.results import write_result
 from cpack_lib.work.runs import finished_run, read_manifest
 
 STAGES = {
@@ -50,19 +49,14 @@ def main(profile: str) -> None:
     figures["peak_gib"] = max(manifest["peak_gib"] for manifest in manifests)
     scores = pl.read_csv(finished_run(f"{profile}/05_evaluate_cmteb") / "scores.csv")
     scores.write_csv(ROOT / "results" / f"{profile}_scores.csv", float_precision=2)
-    result = {
-        "what": f"The profile {profile}, raw text to evaluation: C-MTEB's main metrics × 100, by task type.",
-        "command": f"python benchmarks/recipe.py {profile}",
-        "commit": provenance.commit()["commit"],
-        "machine": provenance.device(),
-        "date": date.today().isoformat(),
-        "figures": figures,
-        "spread": {},
-        "rows": pl.read_csv(finished_run(f"{profile}/05_evaluate_cmteb") / "averages.csv").to_dicts(),
-    }
-    write_json(ROOT / "results" / f"{profile}.json", result)
-    for name, value in figures.items():
-        print(f"{name:<40} {value}")
+    write_result(
+        profile,
+        what=f"The profile {profile}, raw text to evaluation: C-MTEB's main metrics × 100, by task type.",
+        command=f"python benchmarks/recipe.py {profile}",
+        figures=figures,
+        spread={},
+        rows=pl.read_csv(finished_run(f"{profile}/05_evaluate_cmteb") / "averages.csv").to_dicts(),
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ one core.
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -17,8 +16,7 @@ from cpack_lib.corpus.world.facts import all_domains, all_entities
 from cpack_lib.evaluation.cmteb import MAIN, evaluate
 from cpack_lib.evaluation.lexical import BM25, TfIdf
 from cpack_lib.evaluation.tasks import local_tasks
-from cpack_lib.work import provenance
-from cpack_lib.work.files import ROOT, write_json
+from cpack_lib.work.results import write_result
 
 SEEDS = (0, 1, 2)
 ROWS = 10_000  # of each table, for its speed
@@ -69,19 +67,14 @@ def main() -> None:
         "domains": len(all_domains()),
         "facts": sum(len(entity.attributes) for entity in entities),
     }
-    result = {
-        "what": "Lexical baselines on the evaluation sets of the embedded world: main metrics times 100.",
-        "command": "python benchmarks/world_baselines.py",
-        "commit": provenance.commit()["commit"],
-        "machine": provenance.device(),
-        "date": date.today().isoformat(),
-        "figures": figures | sizes | dict(speeds()),
-        "spread": spread,
-        "rows": scores.to_dicts(),
-    }
-    write_json(ROOT / "results" / "world_baselines.json", result)
-    for name, value in result["figures"].items():
-        print(f"{name:<40} {value}")
+    write_result(
+        "world_baselines",
+        what="Lexical baselines on the evaluation sets of the embedded world: main metrics times 100.",
+        command="python benchmarks/world_baselines.py",
+        figures=figures | sizes | dict(speeds()),
+        spread=spread,
+        rows=scores.to_dicts(),
+    )
 
 
 if __name__ == "__main__":
