@@ -23,6 +23,16 @@ from cpack_lib.work.files import ROOT
 from cpack_lib.work.results import write_result
 
 PROCESSES, PAIRS, WIDTH, TEMPERATURE = 4, 64, 32, 0.05
+COLLECTIVES = (
+    "all_gather",
+    "all_gather_into_tensor",
+    "all_reduce",
+    "all_to_all",
+    "broadcast",
+    "reduce_scatter",
+)
+COLLECTIVES += ("reduce_scatter_tensor",)
+calls: list[str] = []  # collectives of this process since they were last forgotten
 USERS = {
     "full matrix everywhere, own gradient": "FlagEmbedding, ms-swift",
     "the same, loss × W": "Tevatron",
@@ -31,6 +41,18 @@ USERS = {
     "own rows, own gradient": "a common home-made version",
     "this engine": "cpack_lib",
 }
+
+
+def count_collectives() -> None:
+    """Note every collective this process takes part in."""
+    for name in COLLECTIVES:
+        original = getattr(dist, name)
+
+        def call(*given, name=name, original=original, **options):
+            calls.append(name)
+            return original(*given, **options)
+
+        setattr(dist, name, call)
 
 
 def gathered(mine: Tensor) -> Tensor:
@@ -75,6 +97,7 @@ def gradient_of(pattern: str, encoder: nn.Module, texts: Tensor, ranks: Ranks) -
 def one_process() -> None:
     """This process's part; the first one prints length and direction of each pattern's gradient."""
     dist.init_process_group("gloo")
+    count_collectives()
     ranks = Ranks(dist.get_rank(), dist.get_world_size())
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH))
@@ -85,17 +108,18 @@ def one_process() -> None:
     truth = torch.cat([weight.grad.flatten() for weight in encoder.parameters()]).double()
     rows = []
     for pattern, users in USERS.items():
+        calls.clear()
         found = gradient_of(pattern, encoder, texts, ranks)
         cosine = torch.cosine_similarity(found, truth, dim=0)
         row = {"pattern": pattern, "users": users, "length_over_truth": float(found.norm() / truth.norm())}
-        rows.append(row | {"cosine_to_truth": float(cosine)})
+        rows.append(row | {"cosine_to_truth": float(cosine), "collectives": len(calls)})
     if ranks.rank == 0:
         print(json.dumps(rows))
     dist.destroy_process_group()
 
 
-def main() -> None:
-    """Start the processes and write the table."""
+def measured() -> list[dict]:
+    """Start the processes: a row for each pattern, this engine's last."""
     several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={PROCESSES}"]
     command = [sys.executable, *several, __file__]
     done = subprocess.run(
@@ -103,7 +127,12 @@ def main() -> None:
     )
     if done.returncode:
         raise RuntimeError(done.stderr[-3000:])
-    rows = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Measure and write the table."""
+    rows = measured()
     ours = rows[-1]
     write_result(
         "gradient_scale",
@@ -113,6 +142,7 @@ def main() -> None:
             "processes": PROCESSES,
             "length_over_truth": round(ours["length_over_truth"], 6),
             "cosine_to_truth": round(ours["cosine_to_truth"], 6),
+            "collectives_per_step": ours["collectives"],
         },
         spread={},
         rows=rows,
