@@ -1,5 +1,6 @@
 """The warm start as an objective: a bag of tokens contrasted on pairs."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from cpack_lib.training.clock import Clock
 from cpack_lib.training.groups import Groups, Step
 from cpack_lib.training.ranks import ALONE, Ranks
 from cpack_lib.training.settings import Settings
+
+COPIES_OF_THE_TABLE = 4  # LayerNorm of all of it, without the first coordinate, and their gradients
 
 
 class Bags(NamedTuple):
@@ -32,7 +35,8 @@ class BagContrast:
         self.settings, self.tokenizer, self.ranks = settings, load_tokenizer(settings.start), ranks
         self.clock = Clock()
         self.groups = Groups(settings, folder / "tokens", self.tokenizer)
-        self.rows, self.sources = self.groups.rows, self.groups.sources
+        self.rows, self.sources, self.keys = self.groups.rows, self.groups.sources, self.groups.keys
+        self.longest = self.groups.longest
         share = document_share(self.groups.passages, self.tokenizer)
         self.model = Bag(len(self.tokenizer), settings.width, share, settings.seed).to(ranks.device)
 
@@ -52,6 +56,20 @@ class BagContrast:
             loss = bags.step.loss(self.ranks.everything(mine, bags.shares), self.settings, own)
             loss.backward()
         return {"loss": loss.item()}
+
+    def sample(self, settings: Settings, texts: int) -> Callable[[], Tensor]:
+        """A forward pass over so many of the longest texts, to weigh it."""
+        rows = [np.full(self.longest - 2, self.tokenizer.unk_token_id)] * texts
+        return lambda: self.model(*(part.to(self.ranks.device) for part in flat(rows, self.tokenizer)))
+
+    def places(self) -> int:
+        """Tokens of this process's texts of a step, at most."""
+        return -(-self.groups.most_texts(self.settings.rows_per_step) // self.ranks.size) * self.longest
+
+    def besides(self) -> int:
+        """Bytes of a step that belong to no text: the table as it is read, and the loss."""
+        table = 4 * self.model.table.numel() * COPIES_OF_THE_TABLE
+        return table + self.groups.bytes_of_a_loss(self.settings.rows_per_step, self.settings.width)
 
     @property
     def encoder(self) -> None:

@@ -1,21 +1,35 @@
-"""The plan: which rows stand in step n, a pure function of (seed, epoch, step).
+"""The plan: which rows stand in step n, a pure function of the seed and n.
 
-Nothing is remembered between steps, so a run resumes anywhere, with the same batches.
+Nothing is remembered between steps, so a run resumes anywhere, with the same batches, on any number of
+processes. An epoch has as many entries as there are rows.
 """
 
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
 
+from cpack_lib.training.distinct import Lane
+
 MIXINGS = ("mixed", "one source")
+PASS, MIXTURE, TURNS = range(3)  # what chance is for: part of the seed, so that no two agree
 
 
 class Plan:
-    """Batches of row numbers over `rows` rows; every row once per epoch, but for an incomplete last batch.
+    """Batches of row numbers. A pass over a source takes each row once; no batch is short, no row left out.
 
-    `mixed` shuffles all rows together. `one source` fills each batch from a single source (`sources` tells
-    the source of each row), and shuffles the batches; what does not fill a batch waits for another epoch.
+    `mixed` shuffles the rows of all sources together. `one source` fills each batch from a single source and
+    shuffles the batches; a source with fewer rows than a batch makes batches of all its rows.
+
+    `sources` tells the source of each row, `weights` the shares of the sources in an epoch, relative to each
+    other. Weights name every source, since a forgotten one would vanish without a word; 0 leaves it out.
+    Without weights a source has the share of its rows, so each epoch is one pass over everything.
+
+    `keys` (rows,) or (rows, K) are hashes of each row's texts. No batch holds a row or, in whichever columns,
+    a key twice, where random exchanges with other batches achieve that.
     """
 
     def __init__(
@@ -25,34 +39,128 @@ class Plan:
         seed: int,
         mixing: str = "mixed",
         sources: Sequence[str] | None = None,
+        weights: dict[str, float] | None = None,
+        keys: np.ndarray | None = None,
     ):
         if mixing not in MIXINGS:
             raise ValueError(f"mixing is {mixing!r}; choose one of {', '.join(MIXINGS)}")
         if rows_per_step < 1 or rows < 1:
-            raise ValueError(f"no batch of {rows_per_step} rows can be made of {rows} rows")
-        self.rows, self.rows_per_step, self.seed = rows, min(rows_per_step, rows), seed
-        names = ["all"] * rows if mixing == "mixed" or sources is None else list(sources)
-        if len(names) != rows:
-            raise ValueError(f"{len(names)} sources for {rows} rows")
-        by_source = {name: [] for name in dict.fromkeys(names)}
-        for row, name in enumerate(names):
-            by_source[name].append(row)
-        self.groups = [np.asarray(group) for group in by_source.values()]
-        self.steps_per_epoch = sum(len(group) // self.rows_per_step for group in self.groups)
-        if not self.steps_per_epoch:
-            raise ValueError(f"no source fills a batch of {rows_per_step} rows; make batches smaller")
-        self.epoch = lru_cache(maxsize=2)(self.shuffled)
-
-    def shuffled(self, epoch: int) -> np.ndarray:
-        """All batches of one epoch: (steps, rows per step)."""
-        chance = np.random.default_rng([self.seed, epoch])
-        batches = []
-        for group in self.groups:
-            whole = len(group) // self.rows_per_step * self.rows_per_step
-            batches.append(chance.permutation(group)[:whole].reshape(-1, self.rows_per_step))
-        return chance.permutation(np.concatenate(batches), axis=0)
+            raise ValueError(f"no batch of {rows_per_step} rows can be made of {rows} rows; give 1 or more")
+        members, keys = by_source(rows, sources), two_axes(rows, keys)
+        streams = [Stream(each, seed, i) for i, each in enumerate(members.values())]
+        self.quotas = shared_out(rows, {name: len(each) for name, each in members.items()}, weights)
+        if mixing == "mixed":
+            streams, self.quotas = [Mixture(streams, self.quotas, seed)], [rows]
+        self.lanes = [Lane(each, rows_per_step, keys, seed, i) for i, each in enumerate(streams)]
+        self.seed, self.turns = seed, lru_cache(maxsize=2)(self.shuffled_turns)
+        self.steps_per_epoch = sum(
+            self.before(1)
+        )  # of the first one; others complete a rest in each lane, too
 
     def step(self, number: int) -> np.ndarray:
         """The row numbers of one step, counted from 0 over all epochs."""
-        epoch, within = divmod(number, self.steps_per_epoch)
-        return self.epoch(epoch)[within]
+        epoch = self.epoch(number)
+        before, turns = self.before(epoch), self.turns(epoch)
+        turn = number - sum(before)
+        lane = turns[turn]
+        return self.lanes[lane].batch(before[lane] + int(np.count_nonzero(turns[:turn] == lane)))
+
+    def epoch(self, number: int) -> int:
+        """The epoch that completes the batch of a step.
+
+        At most as many went by as steps: in each, some source gets all its rows or more, so fills a batch.
+        """
+        return bisect_right(range(number + 1), number, key=lambda epoch: sum(self.before(epoch))) - 1
+
+    def before(self, epoch: int) -> list[int]:
+        """How many batches of each lane the epochs before this one complete."""
+        return [epoch * quota // lane.size for quota, lane in zip(self.quotas, self.lanes, strict=True)]
+
+    def shuffled_turns(self, epoch: int) -> np.ndarray:
+        """Which lane each batch of an epoch comes from; a lane's own batches keep their order."""
+        counts = np.subtract(self.before(epoch + 1), self.before(epoch))
+        chance = np.random.default_rng([self.seed, TURNS, epoch])
+        return chance.permutation(np.repeat(np.arange(len(counts)), counts))
+
+
+class Stream:
+    """The rows of a source, endlessly: pass after pass, each shuffled by (seed, source, pass) alone."""
+
+    def __init__(self, rows: np.ndarray, seed: int, number: int):
+        self.rows, self.words = rows, (seed, PASS, number)
+
+    def part(self, number: int) -> np.ndarray:
+        """One pass, as places among the rows: (rows,)."""
+        return np.random.default_rng([*self.words, number]).permutation(len(self.rows))
+
+    def take(self, start: int, stop: int) -> np.ndarray:
+        """The row numbers from one position up to another, above it: (stop - start,)."""
+        first, last = start // len(self.rows), (stop - 1) // len(self.rows)
+        passes = np.concatenate([self.part(number) for number in range(first, last + 1)])
+        skipped = first * len(self.rows)
+        return self.rows[passes[start - skipped : stop - skipped]]
+
+
+class Mixture:
+    """The rows of all sources, endlessly: epoch e takes the e-th quota of each stream, and shuffles them."""
+
+    def __init__(self, streams: list[Stream], quotas: list[int], seed: int):
+        self.streams, self.quotas, self.seed = streams, quotas, seed
+        self.rows = np.arange(sum(quotas))
+
+    def part(self, number: int) -> np.ndarray:
+        """One epoch, as row numbers: (rows,)."""
+        taken = [
+            stream.take(number * quota, (number + 1) * quota)
+            for stream, quota in zip(self.streams, self.quotas, strict=True)
+            if quota
+        ]
+        return np.random.default_rng([self.seed, MIXTURE, number]).permutation(np.concatenate(taken))
+
+
+def by_source(rows: int, sources: Sequence[str] | None) -> dict[str, np.ndarray]:
+    """The row numbers of each source, ascending; the sources in the order in which they come."""
+    if sources is None:
+        return {"all": np.arange(rows)}
+    if len(sources) != rows:
+        raise ValueError(f"{len(sources)} sources for {rows} rows; name one for each row")
+    number = {name: i for i, name in enumerate(dict.fromkeys(sources))}
+    numbers = np.fromiter((number[name] for name in sources), dtype=np.int64, count=rows)
+    ends = np.cumsum(np.bincount(numbers))
+    return dict(zip(number, np.split(np.argsort(numbers, kind="stable"), ends[:-1]), strict=True))
+
+
+def two_axes(rows: int, keys: np.ndarray | None) -> np.ndarray:
+    """Keys (rows,), (rows, K) or none, as (rows, K)."""
+    keys = np.empty((rows, 0), dtype=np.int64) if keys is None else np.asarray(keys)
+    if keys.ndim not in (1, 2) or len(keys) != rows:
+        raise ValueError(f"keys have the shape {keys.shape}; it has to be ({rows},) or ({rows}, K)")
+    return keys[:, None] if keys.ndim == 1 else keys
+
+
+def shared_out(rows: int, sizes: dict[str, int], weights: dict[str, float] | None) -> list[int]:
+    """How many of an epoch's entries each source gets: by its weight, or else its size; largest remainder."""
+    weights = weights or sizes
+    check(weights, sizes)
+    exact = [Fraction(weights[name]) for name in sizes]
+    shares = [rows * each / sum(exact) for each in exact]
+    given = [math.floor(share) for share in shares]
+    nearest = sorted(range(len(shares)), key=lambda i: given[i] - shares[i])  # to one entry more
+    for i in nearest[: rows - sum(given)]:
+        given[i] += 1
+    return given
+
+
+def check(weights: dict[str, float], sizes: dict[str, int]) -> None:
+    """Refuse weights that do not fit the sources, or tell no shares."""
+    if unknown := [name for name in weights if name not in sizes]:
+        raise ValueError(
+            f"a weight is given to {unknown[0]!r}, which is no source; choose from {', '.join(sizes)}"
+        )
+    if missing := [name for name in sizes if name not in weights]:
+        raise ValueError(f"the source {missing[0]!r} has no weight; give it one, 0 to leave it out")
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"the weight of {name!r} is {weight}; it has to be 0 or a number above")
+    if not any(weights.values()):
+        raise ValueError(f"the weight of every source is 0; give one of {', '.join(sizes)} more")

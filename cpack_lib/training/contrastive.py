@@ -52,7 +52,8 @@ class EncoderContrast:
                 part.p = settings.dropout
         self.tokenizer = self.model.tokenizer
         self.groups = Groups(settings, folder / "tokens", self.tokenizer)
-        self.rows, self.sources = self.groups.rows, self.groups.sources
+        self.rows, self.sources, self.keys = self.groups.rows, self.groups.sources, self.groups.keys
+        self.longest = self.groups.longest
         self.guide = load_encoder(settings.guide).to(ranks.device) if settings.guide else None
         if self.guide is not None:
             self.guided = Groups(settings, folder / "guide", self.guide.tokenizer)
@@ -126,6 +127,19 @@ class EncoderContrast:
             restore(state)
         allowed = self.settings.activations_gib * GIB
         return int((np.cumsum(places) * (self.bytes_per_place or 0.0) <= allowed).sum())
+
+    def sample(self, settings: Settings, texts: int) -> Callable[[], Tensor]:
+        """A forward pass over so many of the longest texts, to weigh it."""
+        ids = torch.full((texts, self.longest), self.tokenizer.unk_token_id)
+        return lambda: embedded(self.model, (ids, torch.ones_like(ids, dtype=torch.bool)), settings)
+
+    def places(self) -> int:
+        """Padded tokens of this process's texts of a step, at most."""
+        return -(-self.groups.most_texts(self.settings.rows_per_step) // self.ranks.size) * self.longest
+
+    def besides(self) -> int:
+        """Bytes of a step that belong to no chunk."""
+        return self.groups.bytes_of_a_loss(self.settings.rows_per_step, self.model.width)
 
     @property
     def encoder(self) -> Encoder:

@@ -15,10 +15,12 @@ from transformers import PreTrainedTokenizerBase
 
 from cpack_lib.corpus.text import folded
 from cpack_lib.model.tokens import TokenStore, write_store
-from cpack_lib.training.contrast import contrastive_loss
+from cpack_lib.training.contrast import ROWS_PER_CHUNK, contrastive_loss
 from cpack_lib.training.settings import Settings
 
 TEXTS_PER_BATCH = 10_000  # tokenised at a time
+COPIES_OF_EMBEDDINGS = 6  # own, gathered, to differentiate, gradient, and both in the loss
+COPIES_OF_SCORES = 3  # of a chunk: cosines, what is hidden, the softmax
 NEVER = 2.0  # a margin that no two cosines can differ by
 
 
@@ -72,6 +74,25 @@ class Groups:
         self.passages = stored(folder / "passages", tokenizer, passages, settings.longest)
         self.first = np.concatenate([[0], np.cumsum(lengths.to_numpy(), dtype=np.int64)])
         self.texts, self.query_texts = hashes(passages), hashes(table["query"])
+
+    @property
+    def keys(self) -> np.ndarray:
+        """Hashes of each row's query and positive: (rows, 2)."""
+        return np.stack([self.query_texts, self.texts[self.first[:-1]]], axis=1)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest text, [CLS] and [SEP] among them."""
+        return 2 + max(int(store.lengths.max(initial=0)) for store in (self.queries, self.passages))
+
+    def most_texts(self, rows: int) -> int:
+        """Texts of a step of so many rows, at most."""
+        return rows + int(np.sort(np.diff(self.first))[-rows:].sum())
+
+    def bytes_of_a_loss(self, rows: int, width: int) -> int:
+        """What a step of so many rows needs for embeddings, their gradients, and a chunk of scores."""
+        N = self.most_texts(rows)
+        return 4 * N * (width * COPIES_OF_EMBEDDINGS + min(ROWS_PER_CHUNK, N) * COPIES_OF_SCORES)
 
     def step(self, rows: np.ndarray) -> Step:
         """The queries of these rows with all their passages."""

@@ -5,30 +5,29 @@ several processes. It writes into FOLDER.
 """
 
 import json
-import math
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.utils import clip_grad_norm_
 
 from cpack_lib.training.ahead import ahead
 from cpack_lib.training.batches import Plan
-from cpack_lib.training.checkpoints import last_checkpoint, load_checkpoint, save_checkpoint
+from cpack_lib.training.checkpoints import Best, last_checkpoint, load_checkpoint, save_checkpoint
+from cpack_lib.training.log import Log
+from cpack_lib.training.memory import most_held, will_fit
 from cpack_lib.training.objectives import OBJECTIVES
+from cpack_lib.training.optimiser import NotFinite, change_weights, new_optimizer
+from cpack_lib.training.probe import Probe, looked_at
 from cpack_lib.training.ranks import ALONE, Ranks, join, leave
-from cpack_lib.training.settings import Settings, read_settings
+from cpack_lib.training.settings import Settings, read_settings, weights
+from cpack_lib.training.stop import Stop
 
 AGAIN = 75  # exit code of a run that stopped on request and goes on when started again: EX_TEMPFAIL
-MATRIX = 2  # axes of a weight that decays; biases and LayerNorm have one
 
 
 def train(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> bool:
@@ -36,56 +35,125 @@ def train(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> bool:
 
     It stops after a checkpoint when SIGTERM or SIGUSR1 asks for it, or `settings.minutes` are over.
     """
-    stop = Stop(settings.minutes)
-    torch.manual_seed(settings.seed)
-    objective = in_turn(ranks, lambda: OBJECTIVES[settings.objective](settings, folder, ranks))
-    plan = Plan(objective.rows, settings.rows_per_step, settings.seed, settings.mixing, objective.sources)
-    optimizer = new_optimizer(objective.model, settings)
-    place = last_checkpoint(folder)
-    done = load_checkpoint(place, objective.model, optimizer) if place else 0
-    ranks.wait()
-    objective.model.train()
-    with opened_log(folder / "log.jsonl", done) if ranks.rank == 0 else nullcontext() as log:
-        coming = ahead(lambda step: objective.prepare(plan.step(step)), range(done, settings.steps))
-        for step in range(done, settings.steps):
-            with objective.clock("data"):
-                prepared = next(coming)
-            try:
-                line, stopped = take_step(objective, prepared, optimizer, settings, step, ranks, stop)
-            except NotFinite as failure:
-                raise refuse(folder, step, failure, plan.step(step)) from None
+    run = Run(settings, folder, ranks)
+    with Log(folder, run.done, settings.tensorboard) if ranks.rank == 0 else nullcontext() as log:
+        for step, line in run.steps():
             if log is not None:
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-            due = (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps or stopped
-            if due and ranks.rank == 0:
-                save_checkpoint(folder, step + 1, objective.model, optimizer, settings.keep_checkpoints)
-            if stopped and step + 1 < settings.steps:
+                log.write(line | run.look(step))
+            if run.checkpoint_is_due(step) and ranks.rank == 0:
+                run.save_checkpoint(step)
+            if run.stopped and step + 1 < settings.steps:
                 ranks.wait()  # for the checkpoint: torchrun ends the others as soon as one is gone
                 return False
-    objective.model.eval()
     if ranks.rank == 0:
-        objective.save(folder)
+        run.release()
     ranks.wait()
     return True
 
 
-class Stop:
-    """Whether to stop: asked for by SIGTERM or SIGUSR1 (a scheduler's warning), or the time is over."""
+class Run:
+    """What a run holds in memory: model, optimiser, plan, and how far it is."""
 
-    def __init__(self, minutes: float):
-        self.signalled, self.end = False, time.monotonic() + 60 * minutes if minutes else math.inf
-        if threading.current_thread() is threading.main_thread():
-            for request in (signal.SIGTERM, signal.SIGUSR1):
-                signal.signal(request, self.note)
+    def __init__(self, settings: Settings, folder: Path, ranks: Ranks):
+        self.settings, self.folder, self.ranks = settings, folder, ranks
+        self.stop, self.stopped = Stop(settings.minutes), False
+        self.probe = Probe(Path(settings.probe)) if settings.probe else None
+        torch.manual_seed(settings.seed)
+        self.objective = in_turn(ranks, lambda: OBJECTIVES[settings.objective](settings, folder, ranks))
+        self.model = self.objective.model.train()
+        self.plan = new_plan(self.objective, settings)
+        self.weigh()
+        self.optimizer = new_optimizer(self.model, settings)
+        place = last_checkpoint(folder)
+        self.done = load_checkpoint(place, self.model, self.optimizer) if place else 0
+        ranks.wait()
+        self.best = Best(folder, self.done) if ranks.rank == 0 else None
 
-    def note(self, *_: object) -> None:
-        """Remember the request until the step is done."""
-        self.signalled = True
+    def weigh(self) -> None:
+        """Refuse what will not fit, and note what is needed in memory.json."""
+        parts = will_fit(self.objective, self.settings, self.objective.longest, self.ranks)
+        if self.ranks.rank == 0:
+            told = {name: round(value, 4) for name, value in parts.items()}
+            (self.folder / "memory.json").write_text(json.dumps({"needed_gib": told}, indent=1))
 
-    def asked(self) -> bool:
-        """Whether to stop after this step."""
-        return self.signalled or time.monotonic() > self.end
+    def steps(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Take the steps that are left, each counted from 0, with its line of the log."""
+        left = range(self.done, self.settings.steps)
+        coming = ahead(lambda step: self.objective.prepare(self.plan.step(step)), left)
+        for step in left:
+            started = time.perf_counter()
+            with self.objective.clock("data"):
+                prepared = next(coming)
+            try:
+                facts = self.take_step(step, prepared)
+            except NotFinite as failure:
+                raise refusal(self.folder, step, failure, self.plan.step(step)) from None
+            seconds = {"seconds": round(time.perf_counter() - started, 4)} | self.objective.clock.read()
+            yield step, {"step": step + 1, "steps": self.settings.steps} | facts | seconds
+
+    def take_step(self, step: int, prepared: Any) -> dict[str, float]:
+        """One optimiser step: its numbers for the log.
+
+        Its random numbers depend on (seed, step, process) alone. All processes see the same sums, so they
+        decide alike, also whether to stop.
+        """
+        objective, clock = self.objective, self.objective.clock
+        chance = np.random.SeedSequence([self.settings.seed, step, self.ranks.rank])
+        torch.manual_seed(int(chance.generate_state(1)[0]))
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = objective.backward(prepared)
+        with clock("reduce"):
+            asked = float(self.stop.asked())
+            *sums, stopping = self.ranks.sum_gradients(self.model, [*parts.values(), asked])
+        facts = shares_of_tokens(dict(zip(parts, sums, strict=True)))
+        with clock("optimizer"):
+            facts |= change_weights(self.model, self.optimizer, self.settings, step, facts["loss"])
+        self.stopped = stopping > 0
+        return facts
+
+    def look(self, step: int) -> dict[str, float]:
+        """The scores of the probe after a step where one is due; the best weights are kept."""
+        encoder = self.objective.encoder
+        if self.probe is None or encoder is None or not self.look_is_due(step):
+            return {}
+        found = looked_at(encoder, self.probe, self.settings.longest, self.settings.instruction)
+        if self.settings.release == "best":
+            self.best.note(step + 1, found["probe_mean"], self.model)
+        return {name: round(value, 6) for name, value in found.items()}
+
+    def look_is_due(self, step: int) -> bool:
+        """Whether the encoder is probed after a step."""
+        every = self.settings.probe_every
+        if not every:
+            return self.checkpoint_is_due(step)
+        return (step + 1) % every == 0 or step + 1 == self.settings.steps
+
+    def checkpoint_is_due(self, step: int) -> bool:
+        """Whether a checkpoint follows a step."""
+        last = step + 1 == self.settings.steps
+        return last or self.stopped or (step + 1) % self.settings.checkpoint_every == 0
+
+    def save_checkpoint(self, step: int) -> None:
+        """Write a checkpoint; older best weights are not needed any more."""
+        save_checkpoint(self.folder, step + 1, self.model, self.optimizer, self.settings.keep_checkpoints)
+        self.best.settle()
+
+    def release(self) -> None:
+        """Write what the next stage reads, and the memory that was held at most."""
+        if self.settings.release == "best":
+            self.best.give_back(self.model)
+        self.model.eval()
+        path = self.folder / "memory.json"
+        told = json.loads(path.read_text()) | {"held_gib": round(most_held(self.ranks), 4)}
+        path.write_text(json.dumps(told, indent=1))
+        self.objective.save(self.folder)
+
+
+def new_plan(objective: Any, settings: Settings) -> Plan:
+    """Which rows stand in which step."""
+    given = weights(settings.source_weights, "settings")
+    options = {"sources": objective.sources, "weights": given, "keys": objective.keys}
+    return Plan(objective.rows, settings.rows_per_step, settings.seed, settings.mixing, **options)
 
 
 def in_turn(ranks: Ranks, make: Callable[[], Any]) -> Any:
@@ -98,51 +166,17 @@ def in_turn(ranks: Ranks, make: Callable[[], Any]) -> Any:
     return made
 
 
-def take_step(
-    objective: Any,
-    prepared: Any,
-    optimizer: torch.optim.Optimizer,
-    settings: Settings,
-    step: int,
-    ranks: Ranks,
-    stop: Stop,
-) -> tuple[dict[str, Any], bool]:
-    """One optimiser step: its line of the log, and whether any process was asked to stop.
-
-    Its random numbers depend on (seed, step, process) alone. All processes see the same sums, so they decide
-    alike.
-    """
-    started, clock = time.perf_counter(), objective.clock
-    chance = np.random.SeedSequence([settings.seed, step, ranks.rank])
-    torch.manual_seed(int(chance.generate_state(1)[0]))
-    optimizer.zero_grad(set_to_none=True)
-    parts = objective.backward(prepared)
-    with clock("reduce"):
-        *sums, stopping = ranks.sum_gradients(objective.model, [*parts.values(), float(stop.asked())])
-    facts = dict(zip(parts, sums, strict=True))
-    with clock("optimizer"):
-        norm = float(clip_grad_norm_(objective.model.parameters(), settings.gradient_norm))
-        if not math.isfinite(facts["loss"]) or not math.isfinite(norm):
-            raise NotFinite(facts["loss"], norm)
-        rate = settings.learning_rate * schedule(
-            step, settings.steps, settings.warmup_share, settings.schedule
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
+def shares_of_tokens(facts: dict[str, float]) -> dict[str, float]:
+    """The same numbers, padding and what was embedded twice as shares of the padded tokens."""
     if places := facts.pop("places", 0):
         facts |= {"tokens": round(facts["tokens"]), "padding": round(1 - facts["tokens"] / places, 4)}
-    line = {"step": step + 1, "steps": settings.steps, **facts, "learning_rate": rate, "gradient_norm": norm}
-    seconds = round(time.perf_counter() - started, 4)
-    return line | {"seconds": seconds} | clock.read(), stopping > 0
+        if "embedded_twice" in facts:
+            facts["embedded_twice"] = round(facts["embedded_twice"] / places, 4)
+    return facts
 
 
-class NotFinite(FloatingPointError):
-    """A loss or a gradient that is no number."""
-
-
-def refuse(folder: Path, step: int, failure: NotFinite, rows: np.ndarray) -> FloatingPointError:
-    """What to raise, the numbers of all rows of the step written into failed_step.json."""
+def refusal(folder: Path, step: int, failure: NotFinite, rows: np.ndarray) -> FloatingPointError:
+    """What to raise; the numbers of all rows of the step are written into failed_step.json."""
     loss, norm = failure.args
     failed = {"step": step, "loss": repr(loss), "gradient_norm": repr(norm), "rows": rows.tolist()}
     path = folder / "failed_step.json"
@@ -151,36 +185,6 @@ def refuse(folder: Path, step: int, failure: NotFinite, rows: np.ndarray) -> Flo
         f"step {step}: loss {loss}, gradient norm {norm}; rows {rows[:20].tolist()} and "
         f"{max(0, len(rows) - 20)} more, all in {path}; lower learning_rate, or raise temperature"
     )
-
-
-def schedule(step: int, steps: int, warmup_share: float, form: str = "linear") -> float:
-    """Share of the peak learning rate at a step counted from 0: up linearly, then down to 0 in a form."""
-    warmup = max(1, round(steps * warmup_share))
-    left = (steps - step) / max(1, steps - warmup + 1)
-    if form == "cosine":
-        left = (1 - math.cos(math.pi * min(left, 1.0))) / 2
-    return min((step + 1) / warmup, left)
-
-
-def new_optimizer(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW; only matrices decay."""
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [w for w in weights if w.dim() >= MATRIX], "weight_decay": settings.weight_decay},
-        {"params": [w for w in weights if w.dim() < MATRIX], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, fused=True)
-
-
-def opened_log(path: Path, done: int) -> TextIO:
-    """The log, open for more lines, without those that were written after the last checkpoint."""
-    if path.exists():
-        lines = [line for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
-        kept = [line for line in lines if json.loads(line)["step"] <= done]
-        aside = path.with_name(f".{path.name}.new")
-        aside.write_text("".join(kept), "utf-8")
-        aside.rename(path)
-    return path.open("a", encoding="utf-8")
 
 
 def main(configuration: Path) -> int:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ CHOICES = {
     "precision": ("float32", "bfloat16"),
     "mixing": MIXINGS,
     "schedule": ("linear", "cosine"),
+    "release": ("last", "best"),
+    "decoding": ("enhanced", "basic"),
 }
 ABOVE_ZERO = (
     "steps",
@@ -33,10 +36,13 @@ BOUNDS = {  # least and most, both allowed
     "dropout": (0, 0.9),
     "longest": (3, math.inf),  # [CLS], a token, [SEP]
     "minutes": (0, math.inf),
+    "memory_gib": (0, math.inf),
+    "probe_every": (0, math.inf),
     "margin": (0, 2),
     "encoder_mask": (0, 1),
     "decoder_mask": (0, 1),
     "decoder_labels": (0, 1),
+    "bag_of_words": (0, math.inf),
 }
 
 
@@ -62,7 +68,13 @@ class Settings:
     checkpoint_every: int = 100  # steps
     keep_checkpoints: int = 1  # the last ones
     minutes: float = 0.0  # after these the run makes a checkpoint and asks to be started again; 0: no limit
+    probe: str = ""  # folder with sts.parquet or retrieval.parquet to look at while training
+    probe_every: int = 0  # steps between two looks; 0: at every checkpoint
+    release: str = "last"  # weights that are saved in the end; best: those with the highest probe_mean
+    tensorboard: bool = False  # also write the log for TensorBoard
+    memory_gib: float = 0.0  # that a process may use beside its weights; 0: what is free
     mixing: str = "mixed"  # or: one source (per batch)
+    source_weights: list = field(default_factory=list)  # "SOURCE=WEIGHT" of each; none: its rows
     temperature: float = 0.05  # cosines are divided by this
     both_ways: bool = False  # passages are also contrasted with queries
     activations_gib: float = 4.0  # kept for the way back at most; what does not fit is embedded twice
@@ -73,16 +85,20 @@ class Settings:
     encoder_mask: float = 0.3  # share of words RetroMAE's encoder does not see
     decoder_mask: float = 0.5  # share of words each of the decoder's positions does not see
     decoder_labels: float = 1.0  # share of words the decoder has to rebuild
+    decoding: str = "enhanced"  # or basic: the decoder is shown one masked text, as in RetroMAE's ablation
+    bag_of_words: float = 0.0  # weight of DupMAE's loss on the ordinary tokens; 0: not computed
     instruction: str = ""  # written into the saved encoder as its prompt for queries
 
 
 def read_settings(path: Path) -> Settings:
     """Settings from a JSON file; ValueError names the file and what does not fit."""
     given: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    known = {field.name: field for field in fields(Settings)}
+    known = {each.name: each for each in fields(Settings)}
     if unknown := sorted(given.keys() - known.keys()):
         raise ValueError(f"{path}: {', '.join(unknown)} is no setting; there are {', '.join(known)}")
-    required = [name for name, field in known.items() if field.default is MISSING]
+    required = [
+        name for name, each in known.items() if each.default is MISSING and each.default_factory is MISSING
+    ]
     if missing := [name for name in required if name not in given]:
         raise ValueError(f"{path}: {', '.join(missing)} is missing")
     for name, value in given.items():
@@ -108,6 +124,27 @@ def check(settings: Settings, path: Path) -> None:
             raise ValueError(
                 f"{path}: {name} is {getattr(settings, name)!r}; choose one of {', '.join(choices)}"
             )
-    for name in ("start", "data", *(["guide"] if settings.guide else [])):
+    for name in ("start", "data", *(name for name in ("guide", "probe") if getattr(settings, name))):
         if not Path(getattr(settings, name)).exists():
             raise ValueError(f"{path}: {name} is {getattr(settings, name)}, which does not exist")
+    if settings.release == "best" and not settings.probe:
+        raise ValueError(f"{path}: release is best, but no probe tells which weights are; name a probe")
+    if settings.tensorboard and find_spec("tensorboard") is None:
+        raise ValueError(
+            f"{path}: tensorboard is not installed; pip install 'cpack-notebooks[tracking]', or leave it off"
+        )
+    weights(settings.source_weights, path)
+
+
+def weights(given: list[str], path: Path | str) -> dict[str, float] | None:
+    """The weight of each source, from "SOURCE=WEIGHT"; None where none is given."""
+    found = {}
+    for text in given:
+        name, _, number = str(text).rpartition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise ValueError(f"{path}: source_weights has {text!r}; write SOURCE=WEIGHT, such as csl=2")
+    return found or None

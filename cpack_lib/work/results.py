@@ -1,4 +1,4 @@
-"""The form of a measured result: what, by which command, of which commit, on which machine, and the figures."""
+"""The form of a measured result: what, by which command, of which commit, where, and the figures."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cpack_lib.training.checkpoints import last_checkpoint, load_checkpoint, save_checkpoint
-from cpack_lib.training.loop import opened_log, train
+from cpack_lib.training.log import opened
+from cpack_lib.training.loop import train
 
 STEPS = 40
 
@@ -66,10 +67,10 @@ def test_one_checkpoint_is_kept_and_an_unfinished_one_is_never_read(tmp_path):
 def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
     log = tmp_path / "log.jsonl"
     log.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
-    with opened_log(log, done=2) as file:
+    with opened(log, done=2) as file:
         file.write('{"step": 3, "again": 1}\n')
     assert log.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3, "again": 1}\n'
-    with opened_log(tmp_path / "new.jsonl", done=0) as file:
+    with opened(tmp_path / "new.jsonl", done=0) as file:
         assert file.tell() == 0
 
 

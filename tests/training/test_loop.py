@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from cpack_lib.model.encoder import load_encoder, saved_instruction
 from cpack_lib.training.checkpoints import last_checkpoint
-from cpack_lib.training.loop import AGAIN, new_optimizer, schedule, train
+from cpack_lib.training.loop import AGAIN, train
+from cpack_lib.training.optimiser import new_optimizer, schedule
 from tests.training.conftest import random_texts
 
 
@@ -42,7 +43,7 @@ def test_stopped_and_started_again_it_ends_the_same(settled, tmp_path, monkeypat
     (tmp_path / "once").mkdir(), (tmp_path / "twice").mkdir()
     train(settings, tmp_path / "once")
     with monkeypatch.context() as patched:
-        patched.setattr("cpack_lib.training.loop.schedule", stop_at(5))
+        patched.setattr("cpack_lib.training.optimiser.schedule", stop_at(5))
         with pytest.raises(KeyboardInterrupt):
             train(settings, tmp_path / "twice")
     train(settings, tmp_path / "twice")
