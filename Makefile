@@ -28,7 +28,7 @@ gallery: $(READY) ## navigation, README's table, and the executed notebooks of P
 	$(BIN)/cpack run $(PROFILE)
 	$(BIN)/cpack gallery $(PROFILE)
 
-bench: $(READY) ## side-by-side measurements that finish in minutes, into results/
+bench: $(READY) ## side-by-side measurements against named peers, into results/ (an hour)
 	@for file in benchmarks/*.py; do \
 	  [ -e "$$file" ] || { echo "no benchmarks yet"; break; }; \
 	  echo "bench: $$file"; $(BIN)/python "$$file" || exit 1; \

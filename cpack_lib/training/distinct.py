@@ -35,9 +35,8 @@ class Lane:
         self.size = min(rows_per_step, self.length)
         self.marks = new_marks(keys[parts.rows])
         self.seed, self.number = seed, number
-        self.alone, self.joined = (
-            lru_cache(maxsize=2)(each) for each in (self.settle_alone, self.settle_joined)
-        )
+        self.alone = lru_cache(maxsize=2)(self.settle_alone)
+        self.joined = lru_cache(maxsize=2)(self.settle_joined)
 
     def batch(self, number: int) -> np.ndarray:
         """The row numbers of one batch, counted from 0: (size,)."""
@@ -126,7 +125,7 @@ def spread(
 def separable(marks: np.ndarray, batches: int) -> np.ndarray:
     """Marks (N, M) without those that one entry alone has, and those of more entries than there are batches.
 
-    The latter collide wherever they stand, and would hold back entries that have to move for another mark.
+    Two of the latter meet wherever they stand; they would hold back what has to move for another mark.
     """
     entries = np.bincount(marks.ravel() - NOTHING)[marks - NOTHING]  # (N, M), how many have the mark
     return np.where((entries > 1) & (entries <= batches), marks, NOTHING)

@@ -4,6 +4,7 @@ A first cell reads `# 4 · Contrast pairs`, the question in one sentence, what t
 `*Needs* ...` and `*Makes* ...`. Its last line, the way to the neighbours, is written by `tidy`.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from nbformat import NotebookNode
 TITLE = re.compile(r"# (\d+) · (.+)")
 NAVIGATION = re.compile(r"\n*^(← \[.*|\[.*\) →)$\s*\Z", re.MULTILINE)
 PART = r"\*{1,2}%s:?\*{1,2}:?\s*(.+?)(?=\*{1,2}(?:Needs|Makes):?\*{1,2}|\n\s*\n|\Z)"
-BEGIN, END = "<!-- notebooks: written by `cpack tidy` -->", "<!-- end of notebooks -->"
+BEGIN, END = "<!-- {0}: written by `cpack tidy` -->", "<!-- end of {0} -->"  # of a table in README
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ def cleaned(path: Path) -> str:
 def linked(home: Path) -> dict[Path, str]:
     """What the notebooks and README should hold, with navigation and table as the first cells now say."""
     openings = [opening(path) for path in notebook_paths(home)]
-    texts = {home / "README.md": with_table((home / "README.md").read_text("utf-8"), openings)}
+    readme = (home / "README.md").read_text("utf-8")
+    readme = with_table(readme, "notebooks", notebook_rows(openings))
+    texts = {home / "README.md": with_table(readme, "results", result_rows(home))}
     for before, here, after in zip([None, *openings], openings, [*openings[1:], None], strict=False):
         notebook = nbformat.read(here.path, as_version=4)
         notebook.cells[0].source = navigated(notebook.cells[0].source, before, after)
@@ -106,14 +109,29 @@ def navigated(source: str, before: Opening | None, after: Opening | None) -> str
     return NAVIGATION.sub("", source).rstrip() + (f"\n\n{line}" if line else "")
 
 
-def with_table(readme: str, openings: list[Opening]) -> str:
-    """README with one row per notebook between the two markers."""
-    head, begin, rest = readme.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"README.md has lost a marker; it needs the lines {BEGIN} and {END}")
+def notebook_rows(openings: list[Opening]) -> list[str]:
+    """A table with one row per notebook."""
     rows = ["| notebook | question | needs | makes |", "|---|---|---|---|"]
     for row in openings:
         link = f"[{row.number:02} · {row.title}](notebooks/{row.path.name})"
         rows.append(f"| {link} | {row.question} | {row.needs} | {row.makes} |")
+    return rows
+
+
+def result_rows(home: Path) -> list[str]:
+    """A table with one row per measured result."""
+    rows = ["| figures | what was measured | again by |", "|---|---|---|"]
+    for path in sorted((home / "results").glob("*.json")):
+        found = json.loads(path.read_text("utf-8"))
+        rows.append(f"| [{path.stem}](results/{path.name}) | {flat(found['what'])} | `{found['command']}` |")
+    return rows
+
+
+def with_table(readme: str, name: str, rows: list[str]) -> str:
+    """README with a table between its two markers."""
+    first, last = BEGIN.format(name), END.format(name)
+    head, begin, rest = readme.partition(first)
+    _, end, tail = rest.partition(last)
+    if not begin or not end:
+        raise ValueError(f"README.md has lost a marker; it needs the lines {first} and {last}")
     return "\n".join([head + begin, *rows, end + tail])

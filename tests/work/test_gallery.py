@@ -34,7 +34,13 @@ def home(tmp_path):
     (tmp_path / "notebooks").mkdir()
     nbformat.write(cells(1, "Curate pairs", code), tmp_path / "notebooks/01_curate_pairs.ipynb")
     nbformat.write(cells(2, "Pre-train"), tmp_path / "notebooks/02_pretrain.ipynb")
-    (tmp_path / "README.md").write_text(f"# C-Pack\n\n{BEGIN}\nold\n{END}\n\nEnd.\n")
+    tables = "\n\n".join(
+        f"{BEGIN.format(name)}\nold\n{END.format(name)}" for name in ("notebooks", "results")
+    )
+    (tmp_path / "README.md").write_text(f"# C-Pack\n\n{tables}\n\nEnd.\n")
+    (tmp_path / "results").mkdir()
+    told = {"what": "Speed | of one.", "command": "python benchmarks/one.py"}
+    (tmp_path / "results/one.json").write_text(json.dumps(told))
     return tmp_path
 
 
@@ -63,6 +69,7 @@ def test_tidy_empties_links_and_lists_and_a_second_time_changes_nothing(home):
     row = "| [02 · Pre-train](notebooks/02_pretrain.ipynb) | What does Pre-train teach? |"
     readme = (home / "README.md").read_text()
     assert row in readme and "old" not in readme and readme.endswith("End.\n")
+    assert "| [one](results/one.json) | Speed \\| of one | `python benchmarks/one.py` |" in readme
     assert tidy(home) == []
 
 
