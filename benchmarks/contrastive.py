@@ -24,7 +24,7 @@ from cpack_lib.corpus.sources import open_table
 from cpack_lib.model.encoder import SIZES, new_encoder, save_encoder
 from cpack_lib.model.tokens import train_wordpiece
 from cpack_lib.training.contrast import contrastive_loss
-from cpack_lib.training.contrastive import EncoderContrast
+from cpack_lib.training.objectives.contrastive import EncoderContrast
 from cpack_lib.training.settings import Settings
 from cpack_lib.work.files import ROOT, runs_folder
 from cpack_lib.work.results import write_result

@@ -8,6 +8,7 @@ that reaches ASSUMED_SHARE of its peak. No GPU is needed, and none has confirmed
 import torch
 
 from cpack_lib.model.encoder import SIZES, Encoder, new_language_model
+from cpack_lib.model.states import Way
 from cpack_lib.training.memory import GIB, PASSING, kept_bytes
 from cpack_lib.work.results import write_result
 
@@ -23,7 +24,7 @@ def kept_per_token(encoder: Encoder, recompute: bool) -> float:
     def forward(texts: int) -> torch.Tensor:
         ids = torch.full((texts, LENGTH), 5)
         with torch.autocast("cpu", torch.bfloat16):
-            return encoder(ids, torch.ones_like(ids, dtype=torch.bool), recompute)
+            return encoder(ids, torch.ones_like(ids, dtype=torch.bool), Way(recompute))
 
     one, three = (kept_bytes(lambda texts=texts: forward(texts), encoder) for texts in (1, 3))
     return (three - one) / (2 * LENGTH)

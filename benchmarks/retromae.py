@@ -27,7 +27,7 @@ from cpack_lib.model.masks import IGNORED, mask_tokens, words_of
 from cpack_lib.model.retromae import RetroMAE
 from cpack_lib.model.states import token_states
 from cpack_lib.model.tokens import load_tokenizer, pad, token_ids, train_wordpiece
-from cpack_lib.training.chunked import autocast, cut
+from cpack_lib.training.objectives.chunked import autocast, cut
 from cpack_lib.work.files import ROOT, runs_folder
 from cpack_lib.work.results import write_result
 

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerBase
 
 from cpack_lib.model.quiet import quietly
-from cpack_lib.model.states import sentence_states
+from cpack_lib.model.states import PLAIN, Way, sentence_states
 from cpack_lib.model.tokens import chunks, load_tokenizer, pad, token_ids
 
 INSTRUCTION = {
@@ -62,9 +62,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone, self.tokenizer = backbone, tokenizer
 
-    def forward(self, ids: Tensor, is_token: Tensor, recompute: bool = False) -> Tensor:
-        """(B, L), (B, L) bool -> (B, D) float32, each row of length one; `recompute` saves memory."""
-        return normalize(sentence_states(self.backbone, ids, is_token, recompute).float(), dim=-1)
+    def forward(self, ids: Tensor, is_token: Tensor, way: Way = PLAIN) -> Tensor:
+        """(B, L), (B, L) bool -> (B, D) float32, each row of length one."""
+        return normalize(sentence_states(self.backbone, ids, is_token, way).float(), dim=-1)
 
     @property
     def width(self) -> int:

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from cpack_lib.model.dropout import dropped
 from cpack_lib.model.masks import IGNORED, choose_share, mask_tokens, sample_context
-from cpack_lib.model.states import Layout, embedded, heads, mix, token_states
+from cpack_lib.model.states import PLAIN, Layout, Way, embedded, heads, mix, token_states
 from cpack_lib.model.vocabulary import bag_of_words, cross_entropies
 
 DECODINGS = ("enhanced", "basic")
@@ -68,8 +68,8 @@ class RetroMAE(nn.Module):
     `decoder_labels` is the share of words the decoder has to rebuild: 1 in the paper. The guesses over the
     whole vocabulary cost most of a step, so a laptop asks for fewer.
     `decoding` *basic* is the paper's ablation: the decoder is shown one masked text and asked for what is
-    masked. `bag_of_words` above 0 adds DupMAE's loss, to be weighted by it. `recompute` saves the encoder's
-    memory, as in `token_states`.
+    masked. `bag_of_words` above 0 adds DupMAE's loss, to be weighted by it. `way` is how the
+    encoder's forward pass is made.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RetroMAE(nn.Module):
         decoder_labels: float = 1.0,
         decoding: str = "enhanced",
         bag_of_words: float = 0.0,
-        recompute: bool = False,
+        way: Way = PLAIN,
     ):
         super().__init__()
         for name, share in (("encoder_mask", encoder_mask), ("decoder_mask", decoder_mask)):
@@ -92,7 +92,7 @@ class RetroMAE(nn.Module):
         self.language_model, self.decoder = language_model, Decoder(language_model.config)
         self.mask_id, self.encoder_mask, self.decoder_mask = mask_id, encoder_mask, decoder_mask
         self.decoder_labels, self.decoding, self.bag_of_words = decoder_labels, decoding, bag_of_words
-        self.recompute = recompute
+        self.way = way
 
     def forward(
         self, ids: Tensor, is_token: Tensor, is_word: Tensor, words: Tensor | None = None
@@ -103,7 +103,7 @@ class RetroMAE(nn.Module):
         and `encoder_count`, and the same three of the decoder; `bag_of_words_loss` and its count, of texts.
         """
         masked, labels = self.masked(ids, is_word, self.encoder_mask, words)
-        states = token_states(self.language_model.bert, masked, is_token, self.recompute)  # (B, L, D)
+        states = token_states(self.language_model.bert, masked, is_token, self.way)  # (B, L, D)
         guessed = Layout.of(labels != IGNORED)
         found = self.guesses("encoder", guessed.gather(states), labels.flatten()[guessed.places])
         question, wanted = self.ask(states[:, 0], ids, is_token, is_word, words)

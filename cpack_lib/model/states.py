@@ -6,7 +6,10 @@ is the same to rounding (tests/model/test_states.py).
 Axes: B texts, L tokens of the longest, T tokens of all texts, D width, H heads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +21,20 @@ from transformers import BertModel
 from cpack_lib.model.dropout import dropped
 
 HALVES = (torch.bfloat16, torch.float16)  # what the kernel for uneven texts takes
+
+
+class Way(NamedTuple):
+    """How a forward pass is made: what it costs, never what it gives.
+
+    `recompute` keeps a layer's input alone and computes the rest again on the way back: less memory, a third
+    more time. `compiled` lets torch.compile fuse what follows attention; it takes a minute to begin.
+    """
+
+    recompute: bool = False
+    compiled: bool = False
+
+
+PLAIN = Way()
 
 
 @dataclass(frozen=True)
@@ -53,20 +70,16 @@ class Layout:
         return rows if self.full else rows.index_select(0, self.places)
 
 
-def token_states(bert: BertModel, ids: Tensor, is_token: Tensor, recompute: bool = False) -> Tensor:
-    """The last layer's states of all tokens: (B, L), (B, L) bool -> (B, L, D), zeros at the padding.
-
-    `recompute` keeps a layer's input alone and computes the rest again on the way back: less memory, a third
-    more time.
-    """
+def token_states(bert: BertModel, ids: Tensor, is_token: Tensor, way: Way = PLAIN) -> Tensor:
+    """The last layer's states of all tokens: (B, L), (B, L) bool -> (B, L, D), zeros at the padding."""
     layout = Layout.of(is_token)
     x = embedded(bert, ids, layout)  # (T, D)
     for layer in bert.encoder.layer:
-        x = passed(layer, x, layout, recompute)
+        x = passed(layer, x, layout, way)
     return layout.spread(x)
 
 
-def sentence_states(bert: BertModel, ids: Tensor, is_token: Tensor, recompute: bool = False) -> Tensor:
+def sentence_states(bert: BertModel, ids: Tensor, is_token: Tensor, way: Way = PLAIN) -> Tensor:
     """The last layer's state of each text's first token, [CLS]: (B, L), (B, L) bool -> (B, D).
 
     The last layer's other states are read by nobody, so they are not computed: of two layers that saves more
@@ -76,8 +89,8 @@ def sentence_states(bert: BertModel, ids: Tensor, is_token: Tensor, recompute: b
     x = embedded(bert, ids, layout)  # (T, D)
     *lower, last = bert.encoder.layer
     for layer in lower:
-        x = passed(layer, x, layout, recompute)
-    return first_token(last, x, layout)
+        x = passed(layer, x, layout, way)
+    return first_token(last, x, layout, way)
 
 
 def embedded(bert: BertModel, ids: Tensor, layout: Layout) -> Tensor:
@@ -88,22 +101,22 @@ def embedded(bert: BertModel, ids: Tensor, layout: Layout) -> Tensor:
     return dropped(parts.LayerNorm(words + positions + parts.token_type_embeddings.weight[0]), parts.dropout)
 
 
-def passed(layer: nn.Module, x: Tensor, layout: Layout, recompute: bool) -> Tensor:
+def passed(layer: nn.Module, x: Tensor, layout: Layout, way: Way) -> Tensor:
     """One layer, of which everything or its input alone is kept for the way back: (T, D) -> (T, D)."""
-    if recompute and torch.is_grad_enabled():
-        return checkpoint(every_token, layer, x, layout, use_reentrant=False)
-    return every_token(layer, x, layout)
+    if way.recompute and torch.is_grad_enabled():
+        return checkpoint(every_token, layer, x, layout, way, use_reentrant=False)
+    return every_token(layer, x, layout, way)
 
 
-def every_token(layer: nn.Module, x: Tensor, layout: Layout) -> Tensor:
+def every_token(layer: nn.Module, x: Tensor, layout: Layout, way: Way) -> Tensor:
     """One layer: (T, D) -> (T, D)."""
     inner = layer.attention.self
     weight, bias = joined(inner.query, inner.key, inner.value)
     mixed = attended(*linear(x, weight, bias).chunk(3, dim=-1), inner, layout)
-    return after_attention(layer, x, mixed)
+    return finishing(way)(layer, x, mixed)
 
 
-def first_token(layer: nn.Module, x: Tensor, layout: Layout) -> Tensor:
+def first_token(layer: nn.Module, x: Tensor, layout: Layout, way: Way) -> Tensor:
     """One layer for the first token of each text: (T, D) -> (B, D). All tokens are looked at."""
     inner, H = layer.attention.self, layer.attention.self.num_attention_heads
     weight, bias = joined(inner.key, inner.value)
@@ -111,7 +124,7 @@ def first_token(layer: nn.Module, x: Tensor, layout: Layout) -> Tensor:
     x = x.index_select(0, layout.starts[:-1])
     query = heads(inner.query(x)[:, None], H)  # (B, H, 1, D/H)
     mixed = mix(query, keys, values, None if layout.full else layout.is_token[:, None, None], inner)
-    return after_attention(layer, x, mixed.flatten(1))
+    return finishing(way)(layer, x, mixed.flatten(1))
 
 
 def joined(*parts: nn.Linear) -> tuple[Tensor, Tensor]:
@@ -149,6 +162,17 @@ def mix(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, inner: n
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     return dropped(scores.softmax(dim=-1).to(value.dtype), inner.dropout) @ value
+
+
+def finishing(way: Way) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+    """`after_attention`, compiled if that is the way."""
+    return compiled() if way.compiled else after_attention
+
+
+@cache
+def compiled() -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+    """`after_attention` compiled, for any number of rows; made when it is first asked for."""
+    return torch.compile(after_attention, dynamic=True)
 
 
 def after_attention(layer: nn.Module, x: Tensor, mixed: Tensor) -> Tensor:

@@ -2,11 +2,15 @@
 
 import json
 import math
+import shutil
 from dataclasses import MISSING, dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from cpack_lib.model.states import Way
 from cpack_lib.training.batches import MIXINGS
 
 CHOICES = {
@@ -79,6 +83,7 @@ class Settings:
     both_ways: bool = False  # passages are also contrasted with queries
     activations_gib: float = 4.0  # kept for the way back at most; what does not fit is embedded twice
     recompute: bool = False  # within a chunk, keep each layer's input alone and compute the rest again
+    compiled: bool = False  # let torch.compile fuse what follows attention; on CPUs it needs a C++ compiler
     margin: float = 2.0  # a passage whose cosine is that much above the positive's is no negative; 2: all are
     guide: str = ""  # folder of a frozen encoder: what it ranks above the positive is no negative
     width: int = 512  # of a bag's embeddings
@@ -88,6 +93,11 @@ class Settings:
     decoding: str = "enhanced"  # or basic: the decoder is shown one masked text, as in RetroMAE's ablation
     bag_of_words: float = 0.0  # weight of DupMAE's loss on the ordinary tokens; 0: not computed
     instruction: str = ""  # written into the saved encoder as its prompt for queries
+
+    @property
+    def way(self) -> Way:
+        """How an encoder's forward pass is made."""
+        return Way(self.recompute, self.compiled)
 
 
 def read_settings(path: Path) -> Settings:
@@ -133,6 +143,8 @@ def check(settings: Settings, path: Path) -> None:
         raise ValueError(
             f"{path}: tensorboard is not installed; pip install 'cpack-notebooks[tracking]', or leave it off"
         )
+    if settings.compiled and not torch.cuda.is_available() and not shutil.which("g++"):
+        raise ValueError(f"{path}: compiled needs g++ on a CPU; install it, or leave compiled off")
     weights(settings.source_weights, path)
 
 

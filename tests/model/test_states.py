@@ -1,6 +1,7 @@
 """The way through BERT without padding gives transformers' states and gradients; dropout drops its share."""
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from cpack_lib.model.dropout import dropped
-from cpack_lib.model.states import sentence_states, token_states
+from cpack_lib.model.states import PLAIN, Way, sentence_states, token_states
 
 LENGTHS = {"uneven": [7, 3, 9, 3, 1], "even": [6, 6, 6], "one text": [5], "one token": [1], "none": []}
 
@@ -46,14 +47,14 @@ def gradients(bert: BertModel, loss: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: weight.grad for name, weight in bert.named_parameters()}
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("way", [PLAIN, Way(recompute=True)])
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", LENGTHS)
-def test_states_and_gradients_are_those_of_transformers_in_float64(bert, name, training, recompute):
+def test_states_and_gradients_are_those_of_transformers_in_float64(bert, name, training, way):
     bert = (without_dropout(bert) if training else bert.eval()).double()
     ids, is_token = batch(LENGTHS[name])
     if not len(ids):
-        assert sentence_states(bert, ids, is_token, recompute).shape == (0, 24)
+        assert sentence_states(bert, ids, is_token, way).shape == (0, 24)
         return
     weights = torch.randn(24, dtype=torch.float64)
 
@@ -61,15 +62,15 @@ def test_states_and_gradients_are_those_of_transformers_in_float64(bert, name, t
         return bert(input_ids=ids, attention_mask=is_token.long()).last_hidden_state
 
     ways = {
-        "every": (lambda: token_states(bert, ids, is_token, recompute)[is_token], lambda: slow()[is_token]),
-        "first": (lambda: sentence_states(bert, ids, is_token, recompute), lambda: slow()[:, 0]),
+        "every": (lambda: token_states(bert, ids, is_token, way)[is_token], lambda: slow()[is_token]),
+        "first": (lambda: sentence_states(bert, ids, is_token, way), lambda: slow()[:, 0]),
     }
     for ours, theirs in ways.values():
         torch.testing.assert_close(ours(), theirs())
         found, expected = (gradients(bert, ((way() @ weights) ** 2).sum()) for way in (ours, theirs))
         for key, gradient in expected.items():
             torch.testing.assert_close(found[key], gradient)
-    assert not token_states(bert, ids, is_token, recompute)[~is_token].any()
+    assert not token_states(bert, ids, is_token, way)[~is_token].any()
 
 
 def test_what_stands_at_the_padding_changes_nothing(bert):
@@ -82,10 +83,27 @@ def test_what_stands_at_the_padding_changes_nothing(bert):
 def test_recomputing_with_dropout_on_gives_the_same_gradients(bert):
     ids, is_token = batch(LENGTHS["uneven"])
     found = []
-    for recompute in (False, True):
+    for way in (PLAIN, Way(recompute=True)):
         torch.manual_seed(1)
-        found.append(gradients(bert.train(), sentence_states(bert, ids, is_token, recompute).pow(2).sum()))
+        found.append(gradients(bert.train(), sentence_states(bert, ids, is_token, way).pow(2).sum()))
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ to compile on a CPU")
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_compiled_it_gives_the_same(bert, dropout):
+    for part in bert.train().modules():
+        if isinstance(part, nn.Dropout):
+            part.p = dropout
+    found = []
+    for way in (PLAIN, Way(compiled=True), Way(compiled=True, recompute=True)):
+        for lengths in (LENGTHS["uneven"], LENGTHS["even"]):
+            torch.manual_seed(2)
+            ids, is_token = batch(lengths)
+            found.append(gradients(bert, sentence_states(bert, ids, is_token, way).pow(2).sum()))
+    for ours, theirs in ((2, 0), (3, 1), (4, 0), (5, 1)):
+        for name, gradient in found[theirs].items():
+            torch.testing.assert_close(found[ours][name], gradient, atol=1e-4, rtol=1e-4)
 
 
 def test_dropout_changes_the_states_while_training_alone(bert):

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from cpack_lib.model.encoder import load_encoder, saved_instruction
 from cpack_lib.training.checkpoints import last_checkpoint
-from cpack_lib.training.loop import AGAIN, train
+from cpack_lib.training.loop import AGAIN, new_plan, train
+from cpack_lib.training.objectives.contrastive import EncoderContrast
 from cpack_lib.training.optimiser import new_optimizer, schedule
 from tests.training.conftest import random_texts
 
@@ -67,7 +68,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_rows(settled, tmp_path, st
     broken = load_encoder(start)
     with torch.no_grad():
         broken.backbone.embeddings.LayerNorm.weight.fill_(float("nan"))
-    monkeypatch.setattr("cpack_lib.training.contrastive.load_encoder", lambda place: broken)
+    monkeypatch.setattr("cpack_lib.training.objectives.contrastive.load_encoder", lambda place: broken)
     with pytest.raises(
         FloatingPointError,
         match=r"step 0: loss nan, .*; rows \[\d+(, \d+){7}\] and 0 more, all in .*failed_step.json",
@@ -138,3 +139,11 @@ def test_the_seed_decides(settled, tmp_path):
         train(replace(settings, seed=seed), tmp_path / name)
         losses[name] = [line["loss"] for line in logged(tmp_path / name)]
     assert losses["a"] == losses["b"] != losses["c"]
+
+
+@pytest.mark.parametrize("mixing", ["mixed", "one source"])
+def test_sources_are_drawn_as_they_weigh(settled, tmp_path, mixing):
+    settings = settled(mixing=mixing, source_weights=["诗=0", "文=1"])
+    plan = new_plan(EncoderContrast(settings, tmp_path), settings)
+    drawn = [row for step in range(20) for row in plan.step(step)]
+    assert set(drawn) == set(range(1, 32, 2))  # 文 has every other row

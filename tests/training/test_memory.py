@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from cpack_lib.training.clock import Clock
-from cpack_lib.training.contrastive import EncoderContrast
 from cpack_lib.training.loop import train
 from cpack_lib.training.memory import GIB, PASSING, estimate, kept_bytes, will_fit
 from cpack_lib.training.objectives import OBJECTIVES
+from cpack_lib.training.objectives.contrastive import EncoderContrast
 from cpack_lib.training.ranks import Ranks
 from tests.training.conftest import random_texts, tiny_bert
 

@@ -9,10 +9,10 @@ import torch
 
 from cpack_lib.model.encoder import load_encoder
 from cpack_lib.model.tokens import token_ids, write_store
-from cpack_lib.training.bags import document_share
-from cpack_lib.training.groups import Groups, hashes, stored
 from cpack_lib.training.loop import train
 from cpack_lib.training.objectives import OBJECTIVES
+from cpack_lib.training.objectives.bags import document_share
+from cpack_lib.training.objectives.groups import Groups, hashes, stored
 from tests.training.conftest import random_texts, tiny_bert
 
 GROUPS = [

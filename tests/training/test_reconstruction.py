@@ -11,8 +11,8 @@ import torch
 from cpack_lib.model.masks import choose_share
 from cpack_lib.training.loop import train
 from cpack_lib.training.objectives import OBJECTIVES
+from cpack_lib.training.objectives.reconstruction import Reconstruction, continuations, labels
 from cpack_lib.training.ranks import ALONE, Ranks
-from cpack_lib.training.reconstruction import Reconstruction, continuations, labels
 from cpack_lib.training.settings import Settings
 from tests.training.conftest import random_texts, tiny_bert
 

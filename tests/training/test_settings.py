@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cpack_lib.training.objectives import OBJECTIVES
-from cpack_lib.training.settings import CHOICES, read_settings
+from cpack_lib.training.settings import CHOICES, read_settings, weights
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,13 @@ from cpack_lib.training.settings import CHOICES, read_settings
         ({"margin": 2.5}, "margin is 2.5; it has to be from 0 to 2"),
         ({"activations_gib": 0.0}, "activations_gib is 0.0; it has to be above 0"),
         ({"keep_checkpoints": 0}, "keep_checkpoints is 0; it has to be above 0"),
+        ({"release": "best"}, "release is best, but no probe tells"),
+        ({"release": "first"}, "release is 'first'; choose one of last, best"),
+        ({"probe": "nowhere/probe"}, "probe is nowhere/probe, which does not exist"),
+        ({"source_weights": ["诗"]}, "source_weights has '诗'; write SOURCE=WEIGHT"),
+        ({"source_weights": ["诗=much"]}, "source_weights has '诗=much'; write SOURCE=WEIGHT"),
+        ({"memory_gib": -1.0}, "memory_gib is -1.0; it has to be from 0"),
+        ({"decoding": "other"}, "decoding is 'other'; choose one of enhanced, basic"),
         ({"guide": "nowhere/guide"}, "guide is nowhere/guide, which does not exist"),
         ({"start": "nowhere/encoder"}, "start is nowhere/encoder, which does not exist"),
         ({"data": "nowhere.parquet"}, "data is nowhere.parquet, which does not exist"),
@@ -54,3 +61,19 @@ def test_an_int_is_a_float(settled):
 
 def test_every_objective_can_be_chosen():
     assert CHOICES["objective"] == tuple(OBJECTIVES)
+
+
+def test_weights_are_read_by_source(settled):
+    assert weights(settled(source_weights=["诗=2", "a=b=0.5"]).source_weights, "here") == {
+        "诗": 2,
+        "a=b": 0.5,
+    }
+    assert weights([], "here") is None
+
+
+@pytest.mark.parametrize("name, missing", [("tensorboard", "find_spec"), ("compiled", "shutil.which")])
+def test_what_is_not_installed_is_missed_before_any_work(settled, monkeypatch, name, missing):
+    monkeypatch.setattr(f"cpack_lib.training.settings.{missing}", lambda _: None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"{name} (is not installed|needs g)"):
+        settled(**{name: True})

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from cpack_lib.model.bag import Bag, flat
 from cpack_lib.model.tokens import TokenStore, load_tokenizer
 from cpack_lib.training.clock import Clock
-from cpack_lib.training.groups import Groups, Step
+from cpack_lib.training.objectives.groups import Groups, Step
 from cpack_lib.training.ranks import ALONE, Ranks
 from cpack_lib.training.settings import Settings
 

@@ -17,14 +17,14 @@ from cpack_lib.model.quiet import quietly
 from cpack_lib.model.retromae import RetroMAE
 from cpack_lib.model.tokens import load_tokenizer, pad
 from cpack_lib.model.vocabulary import ROWS_PER_CHUNK
-from cpack_lib.training.chunked import autocast, cut
 from cpack_lib.training.clock import Clock
-from cpack_lib.training.groups import stored
+from cpack_lib.training.objectives.chunked import autocast, cut
+from cpack_lib.training.objectives.groups import stored
 from cpack_lib.training.ranks import ALONE, Ranks
 from cpack_lib.training.settings import Settings
 
 COPIES_OF_SCORES, COPIES_OF_THE_TABLE = 3, 3  # in vocabulary.Judged
-OPTIONS = ("encoder_mask", "decoder_mask", "decoder_labels", "decoding", "bag_of_words", "recompute")
+OPTIONS = ("encoder_mask", "decoder_mask", "decoder_labels", "decoding", "bag_of_words", "way")
 
 
 class Texts(NamedTuple):

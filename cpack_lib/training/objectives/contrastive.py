@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from cpack_lib.model.encoder import Encoder, load_encoder, save_encoder
 from cpack_lib.model.tokens import pad
 from cpack_lib.training.cache import cached_backward, random_state, restore
-from cpack_lib.training.chunked import autocast, cut
 from cpack_lib.training.clock import Clock
-from cpack_lib.training.groups import Groups, Step
 from cpack_lib.training.memory import GIB, kept_bytes
+from cpack_lib.training.objectives.chunked import autocast, cut
+from cpack_lib.training.objectives.groups import Groups, Step
 from cpack_lib.training.ranks import ALONE, Ranks
 from cpack_lib.training.settings import Settings
 
@@ -163,4 +163,4 @@ def embedded(encoder: Encoder, chunk: Padded, settings: Settings) -> Tensor:
     if not len(ids):
         return torch.zeros(0, encoder.width, device=device, requires_grad=True)
     with autocast(settings.precision, device):
-        return encoder(ids, is_token, settings.recompute)
+        return encoder(ids, is_token, settings.way)
