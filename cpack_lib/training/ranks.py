@@ -7,6 +7,7 @@ Axes: W processes, N texts of a step, n of them on this process, D width.
 """
 
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from cpack_lib.work.tied import tie_to
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,10 @@ class Everything(torch.autograd.Function):
 
 
 def join() -> Ranks:
-    """The processes that torchrun started (gloo on CPUs, nccl on GPUs), or this one alone."""
+    """The processes that torchrun started (gloo on CPUs, nccl on GPUs), or this one alone.
+
+    torchrun gives each a session of its own: none outlives it, even where it was killed.
+    """
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     gpus = torch.cuda.device_count()
     device = (
@@ -103,6 +109,7 @@ def join() -> Ranks:
     if gpus:
         torch.cuda.set_device(device)
     if size > 1:
+        tie_to(os.getppid(), signal.SIGKILL)
         dist.init_process_group("nccl" if gpus else "gloo")
     return Ranks(rank, size, device)
 

@@ -134,20 +134,18 @@ def command(module: str, config: Path, processes: int) -> list[str]:
 def follow(program: subprocess.Popen, log: Path, position: int, name: str) -> None:
     """Show the lines that arrive in `log` after byte `position` until the program ends.
 
-    Seconds of the parts of a step, such as embed_s, stay in the log.
+    Seconds of the parts of a step, such as embed_s, stay in the log. Of the lines that arrived together the
+    last is shown: a resumed program may leave all those of its checkpoint, which are no steps of its own.
     """
     with Progress(name) as progress:
         tail = new_lines(log, position)
         while True:
             ended = program.poll() is not None  # asked first, so that the last lines are still read
-            for line in next(tail):
-                if "step" in line:
-                    step, steps = line.pop("step"), line.pop("steps", None)
-                    plain = {key: value for key, value in line.items() if not key.endswith("_s")}
-                    shown = {
-                        key: value for key, value in plain.items() if isinstance(value, int | float | str)
-                    }
-                    progress.show(step, steps, **shown)
+            for line in [line for line in next(tail) if "step" in line][-1:]:
+                step, steps = line.pop("step"), line.pop("steps", None)
+                plain = {key: value for key, value in line.items() if not key.endswith("_s")}
+                shown = {key: value for key, value in plain.items() if isinstance(value, int | float | str)}
+                progress.show(step, steps, **shown)
             if ended:
                 return
             time.sleep(POLL)

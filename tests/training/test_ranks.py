@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -174,3 +176,38 @@ def test_a_run_on_two_processes_goes_on_on_one_with_the_same_batches(settled, tm
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert (moved / "encoder").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux ends a process with the one that started it")
+def test_no_process_outlives_a_torchrun_that_was_killed(settled, tmp_path):
+    settled(steps=100_000)
+    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    module = ["-m", "cpack_lib.training.loop", str(tmp_path / "config.json")]
+    run = subprocess.Popen(
+        [sys.executable, *several, *module],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    log = tmp_path / "log.jsonl"
+    while not log.exists() or not log.stat().st_size:
+        assert run.poll() is None
+        time.sleep(0.05)
+    workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    assert len(workers) == 2 and all(map(runs_on, workers))
+    run.kill()
+    run.wait()
+    waited = time.monotonic()
+    while any(map(runs_on, workers)) and time.monotonic() - waited < 20:
+        time.sleep(0.05)
+    assert not any(map(runs_on, workers))
+    size = log.stat().st_size
+    time.sleep(0.5)
+    assert log.stat().st_size == size
+
+
+def runs_on(pid: str) -> bool:
+    """Whether a process has not ended; one that nobody has asked after yet has no command line."""
+    with suppress(OSError):
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return False
