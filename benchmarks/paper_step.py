@@ -9,7 +9,8 @@ import torch
 
 from cpack_lib.model.encoder import SIZES, Encoder, new_language_model
 from cpack_lib.model.states import Way
-from cpack_lib.training.memory import GIB, PASSING, kept_bytes
+from cpack_lib.training.memory import PASSING, kept_bytes
+from cpack_lib.work.measure import GIB
 from cpack_lib.work.results import write_result
 
 GPUS, PAIRS, LENGTH, VOCABULARY, STEPS = 24, 800, 128, 21_128, 20_000

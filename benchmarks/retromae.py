@@ -3,13 +3,11 @@
 `python benchmarks/retromae.py` writes results/retromae.json. Texts are real where ../shared/data is, else
 the embedded world's. A step is masks, forward and backward over the same chunks, dropout 0.1; variants take
 turns, round by round, in one process; ratios are medians of the ratios within a round. Peak memory is that of
-a process that makes one step. On a shared machine one thread (OMP_NUM_THREADS=1) is the fairer measure.
+a process that makes one step.
 """
 
 import json
-import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -29,11 +27,13 @@ from cpack_lib.model.states import token_states
 from cpack_lib.model.tokens import load_tokenizer, pad, token_ids, train_wordpiece
 from cpack_lib.training.objectives.chunked import autocast, cut
 from cpack_lib.work.files import ROOT, runs_folder
+from cpack_lib.work.measure import Journal, matmul_peak, peak_gib
 from cpack_lib.work.results import write_result
 
 REAL = ROOT.parent / "shared/data/train/pairs_open.parquet"
 PLACE = runs_folder() / "benchmarks" / "retromae"
-VOCABULARY, LONGEST, TOKENS_PER_CHUNK, ROUNDS, GIB = 21_128, 128, 4_096, 5, 2**30
+JOURNAL = Journal(Path(__file__).resolve(), PLACE / "measured.jsonl")  # peaks of memory
+VOCABULARY, LONGEST, TOKENS_PER_CHUNK, ROUNDS = 21_128, 128, 4_096, 5
 PEER, ALONE = "transformers' MLM", "our MLM"
 VARIANTS = {  # what differs from the paper's RetroMAE
     "RetroMAE": {},
@@ -118,15 +118,6 @@ def new_step(variant: str, size: str, precision: str, texts: int) -> Callable[[]
     return step
 
 
-def matmul_rate(precision: str) -> float:
-    """FLOP per second of a large product."""
-    dtype, N = getattr(torch, precision), 4_096 if precision == "bfloat16" else 2_048
-    a, b = torch.randn(N, N).to(dtype), torch.randn(N, N).to(dtype)
-    started = time.perf_counter()
-    a @ b
-    return 2 * N**3 / (time.perf_counter() - started)
-
-
 def needed_flops(variant: str, size: str, texts: int) -> tuple[int, float]:
     """Tokens of a step, and the FLOP of its matrix products that nobody can avoid: no padding, no repeats."""
     tokenizer = load_tokenizer(PLACE / "tokenizer")
@@ -144,20 +135,13 @@ def needed_flops(variant: str, size: str, texts: int) -> tuple[int, float]:
     return T, 3 * 2 * (encoder + (0 if options is None else decoder) + head)
 
 
-def peak_gib(variant: str, size: str, precision: str, texts: int) -> float:
-    """Peak memory of a process that takes one step."""
-    command = [sys.executable, __file__, variant, size, precision, str(texts)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
-
-
 def measured(size: str, precision: str, texts: int, variants: list[str]) -> list[dict]:
     """Rows of the table of one case: seconds, ratio to the peer, memory."""
     steps = {variant: new_step(variant, size, precision, texts) for variant in variants}
     rounds = []
     for _ in range(ROUNDS + 1):
         seconds = {variant: step() for variant, step in steps.items()}
-        rounds.append(seconds | {"peak": max(matmul_rate(precision) for _ in range(3))})
+        rounds.append(seconds | {"peak": matmul_peak(getattr(torch, precision), tries=3)})
     return [row_of(size, precision, texts, variant, rounds[1:]) for variant in variants]  # the first warms up
 
 
@@ -168,8 +152,10 @@ def row_of(size: str, precision: str, texts: int, variant: str, rounds: list[dic
         ("seconds", "seconds_spread"): [each[variant] for each in rounds],
         ("cost_vs_mlm", "cost_spread"): [each[variant] / each[PEER] for each in rounds],
         ("tokens_per_s", "tokens_per_s_spread"): [tokens / each[variant] for each in rounds],
-        ("share_of_matmul_peak", "share_spread"): [flops / each[variant] / each["peak"] for each in rounds],
-        ("matmul_gflop_per_s", "matmul_spread"): [each["peak"] / 1e9 for each in rounds],
+        ("share_of_matmul_peak", "share_spread"): [
+            flops / each[variant] / each["peak"] / 1e9 for each in rounds
+        ],
+        ("matmul_gflop_per_s", "matmul_spread"): [each["peak"] for each in rounds],
     }
     row = {"size": size, "precision": precision, "texts": texts, "tokens": tokens, "variant": variant}
     row["threads"] = torch.get_num_threads()
@@ -178,7 +164,8 @@ def row_of(size: str, precision: str, texts: int, variant: str, rounds: list[dic
         row[name] = round(statistics.median(numbers), digits)
         row[ends] = [round(min(numbers), digits), round(max(numbers), digits)]
     if (size, precision) == CASES[0][:2]:
-        row["peak_gib"] = peak_gib(variant, size, precision, texts)
+        given = {"variant": variant, "size": size, "precision": precision, "texts": texts}
+        row["peak_gib"] = JOURNAL.measured(given)["peak_gib"]
     print(json.dumps(row), flush=True)
     return row
 
@@ -197,14 +184,14 @@ def main() -> None:
             figures["peak_gib" + place] = round(row["peak_gib"], 2)
     for column in ENDS:  # the headline
         figures[column], spread[column] = figures[f"{column}_small"], spread[f"{column}_small"]
-    what = "A RetroMAE step beside transformers' masked-language step on the same chunks of real text."
+    kind = "real text" if REAL.exists() else "text of the embedded world"
+    what = f"A RetroMAE step beside transformers' masked-language step on the same chunks of {kind}."
     write_result("retromae", what, "python benchmarks/retromae.py", figures, spread, rows)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        new_step(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))()
-        status = Path("/proc/self/status").read_text("utf-8")  # getrusage would tell the parent's peak, too
-        print(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / GIB)
+        new_step(**json.loads(sys.argv[1]))()
+        print(json.dumps({"peak_gib": peak_gib()}))
     else:
         main()

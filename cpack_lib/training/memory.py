@@ -1,7 +1,6 @@
 """Memory: what a forward pass keeps, measured; and before the first step, whether a run will fit."""
 
 import os
-import resource
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,8 +12,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from cpack_lib.training.ranks import Ranks
 from cpack_lib.training.settings import Settings
+from cpack_lib.work.measure import GIB, KIB, peak_gib
 
-KIB, GIB = 2**10, 2**30
 PASSING = 1.5  # of what a chunk keeps is held beside it for a moment on the way there and back
 FEWEST = 64  # tokens of a chunk that is proposed
 MEMORY = ("tokens_per_chunk", "activations_gib", "recompute")  # settings that change it, and no result
@@ -87,7 +86,7 @@ def most_held(ranks: Ranks) -> float:
     """GiB that this process has held at most."""
     if ranks.device.type == "cuda":
         return torch.cuda.max_memory_allocated(ranks.device) / GIB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / GIB
+    return peak_gib()
 
 
 def will_fit(objective: Weighed, settings: Settings, longest: int, ranks: Ranks) -> dict[str, float]:

@@ -12,11 +12,12 @@ from cpack_lib.model.encoder import Encoder, load_encoder, save_encoder
 from cpack_lib.model.tokens import pad
 from cpack_lib.training.cache import cached_backward, random_state, restore
 from cpack_lib.training.clock import Clock
-from cpack_lib.training.memory import GIB, kept_bytes
+from cpack_lib.training.memory import kept_bytes
 from cpack_lib.training.objectives.chunked import autocast, cut
 from cpack_lib.training.objectives.groups import Groups, Step
 from cpack_lib.training.ranks import ALONE, Ranks
 from cpack_lib.training.settings import Settings
+from cpack_lib.work.measure import GIB
 
 Padded = tuple[Tensor, Tensor]  # ids (B, L), which are tokens (B, L)
 

@@ -1,0 +1,62 @@
+"""What benchmarks share: memory of one process, this machine's matmul peak, measurements that are kept."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cpack_lib.work.files import ROOT
+
+KIB, GIB = 2**10, 2**30
+
+
+def peak_gib() -> float:
+    """The most memory this process has held; from Linux's /proc, as getrusage counts its parent's, too."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        held = next(line for line in status.read_text().splitlines() if "VmHWM" in line)
+        return int(held.split()[1]) * KIB / GIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB  # bytes on macOS
+
+
+def matmul_peak(kind: torch.dtype, edge: int = 4_096, tries: int = 5) -> float:
+    """GFLOP/s of the best of some large square products."""
+    a, b = (torch.randn(edge, edge, dtype=kind) for _ in range(2))
+    seconds = []
+    for _ in range(tries):
+        started = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - started)
+    return 2 * edge**3 / min(seconds) / 1e9
+
+
+class Journal:
+    """Measurements, each by `script` in a process of its own; what was measured before is read from `path`.
+
+    So a peak of memory is that of one measurement, and an interrupted benchmark goes on. The script gets a
+    JSON object as its argument and prints one as its last line.
+    """
+
+    def __init__(self, script: Path, path: Path):
+        self.script, self.path = script, path
+
+    def measured(self, given: Mapping[str, Any], turn: int = 0) -> dict[str, Any]:
+        """What the script told of `given`, the `turn`-th time; RuntimeError with its last words."""
+        lines = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
+        for line in map(json.loads, lines):
+            if (line["given"], line["turn"]) == (given, turn):
+                return line["told"]
+        command = [sys.executable, str(self.script), json.dumps(given)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        if done.returncode:
+            raise RuntimeError(f"{given} failed:\n{done.stderr[-3000:]}")
+        told = json.loads(done.stdout.splitlines()[-1])
+        with self.path.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps({"given": given, "turn": turn, "told": told}) + "\n")
+        return told

@@ -1,0 +1,58 @@
+"""Promises of cpack_lib.work.measure: a measurement has a process and a peak of its own, and is kept."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from cpack_lib.work.measure import Journal, matmul_peak, peak_gib
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from cpack_lib.work.measure import peak_gib
+given = json.loads(sys.argv[1])
+if "fail" in given:
+    sys.exit("no such variant")
+held = bytearray(given["mib"] << 20)
+held[::4096] = b"x" * len(held[::4096])
+with Path(__file__).with_name("runs").open("a") as runs:
+    runs.write("x")
+print("said before", json.dumps({"peak_gib": peak_gib()}), sep="\\n")
+"""
+
+
+@pytest.fixture
+def journal(tmp_path) -> Journal:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return Journal(tmp_path / "script.py", tmp_path / "measured.jsonl")
+
+
+def test_each_has_a_peak_of_its_own(journal):
+    held = bytearray(600 << 20)
+    held[::4096] = b"x" * len(held[::4096])
+    little, much = (journal.measured({"mib": mib})["peak_gib"] for mib in (1, 513))
+    assert much - little == pytest.approx(0.5, abs=0.05)
+    assert little < peak_gib() >= 600 / 1024
+
+
+def test_what_was_measured_is_read_and_another_turn_is_not(journal, tmp_path):
+    first = journal.measured({"mib": 1})
+    assert Journal(journal.script, journal.path).measured({"mib": 1}) == first
+    journal.measured({"mib": 1}, turn=1)
+    journal.measured({"mib": 2})
+    assert (tmp_path / "runs").read_text() == "xxx"
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [(line["given"]["mib"], line["turn"]) for line in lines] == [(1, 0), (1, 1), (2, 0)]
+
+
+def test_what_fails_is_told_and_not_kept(journal):
+    with pytest.raises(RuntimeError, match=r"'fail': True} failed:\nno such variant"):
+        journal.measured({"fail": True})
+    assert not journal.path.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processors differ")
+def test_a_peak_is_more_than_one_small_product_reaches():
+    assert matmul_peak(torch.float32, edge=256, tries=3) > matmul_peak(torch.float32, edge=4, tries=3) > 0
