@@ -37,7 +37,7 @@ VOCABULARY, LONGEST, TEMPERATURE, DROPOUT = 21_128, 128, 0.05, 0.1
 PAIRS = 40_000
 CASES = {  # rounds of each size and batch: time per pair hardly depends on the batch, so large ones have one
     ("nano", 1_024): 3,
-    ("small", 1_024): 3,
+    ("small", 1_024): 2,
     ("nano", 4_096): 1,
     ("small", 4_096): 1,
 }
@@ -51,8 +51,8 @@ TUNED = [  # what the best of sentence-transformers is sought among
     *({"mini_batch_num_tokens": tokens, "precision": "bfloat16"} for tokens in (1_024, 4_096)),
     {"mini_batch_size": 8, "precision": "float32"},
 ]
-TOO_LONG = {("nano", 4_096): ["ours, all kept"]}  # ten minutes a step, or more memory than there is
-TOO_LONG |= {("small", 4_096): ["ours, all kept", "st default"]}
+TOO_LONG = {("nano", 4_096): ["st default", "ours, all kept"]}  # five minutes a step and more
+TOO_LONG |= {("small", 4_096): ["st default", "ours, all kept", "st best"]}
 
 
 def prepare() -> None:
@@ -183,6 +183,11 @@ def collectives() -> int:
     return json.loads((ROOT / "results/gradient_scale.json").read_text())["figures"]["collectives_per_step"]
 
 
+def matmul() -> dict[str, float]:
+    """What large products reach on this machine."""
+    return {"gflop_per_s": matmul_peak(torch.bfloat16, tries=20)}
+
+
 def useful_gflop(size: str, tokens: int, texts: int) -> float:
     """Products that the gradient of [CLS] needs, once forward and twice back; attention's own left out."""
     layers, width, _, inner = SIZES[size]
@@ -198,7 +203,7 @@ def measured(what: str, turn: int = 0, **options) -> dict[str, float]:
 
 def child(what: str, **options) -> None:
     """Do one measurement and print it."""
-    work = {"ours": our_step, "theirs": their_step, "loss": large_loss}
+    work = {"ours": our_step, "theirs": their_step, "loss": large_loss, "matmul": matmul}
     told = {"peak_gib": None} | work[what](**options)
     told["peak_gib"] = told["peak_gib"] or peak_gib()
     print(json.dumps(told))
@@ -244,7 +249,7 @@ def rows_of_case(size: str, pairs: int, rounds: int, best: dict, peak: float) ->
 def main() -> None:
     """Measure everything and write the result."""
     prepare()
-    peak = matmul_peak(torch.bfloat16)
+    peak = max(measured("matmul", turn)["gflop_per_s"] for turn in range(3))
     rows, best = [], {size: best_of_theirs(size) for size in ("nano", "small")}
     for (size, pairs), rounds in CASES.items():
         rows += rows_of_case(size, pairs, rounds, best[size], peak)
