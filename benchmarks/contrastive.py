@@ -204,9 +204,8 @@ def measured(what: str, turn: int = 0, **options) -> dict[str, float]:
 def child(what: str, **options) -> None:
     """Do one measurement and print it."""
     work = {"ours": our_step, "theirs": their_step, "loss": large_loss, "matmul": matmul}
-    told = {"peak_gib": None} | work[what](**options)
-    told["peak_gib"] = told["peak_gib"] or peak_gib()
-    print(json.dumps(told))
+    told = work[what](**options)
+    print(json.dumps({"peak_gib": peak_gib()} | told))
 
 
 def best_of_theirs(size: str, pairs: int = 256) -> dict:
@@ -239,10 +238,8 @@ def rows_of_case(size: str, pairs: int, rounds: int, best: dict, peak: float) ->
         row |= {"pairs_per_s": pairs / middle, "useful_gflop_per_s": useful / middle}
         row |= {"share_of_matmul_peak": useful / middle / peak}
         row["peak_gib"] = statistics.median(run["peak_gib"] for run in runs)
-        parts = {key: value for key, value in runs[-1].items() if key.endswith("_s")}
-        found.append(
-            row | {"parts": parts, "padding": runs[-1].get("padding"), "twice": runs[-1].get("twice")}
-        )
+        row["parts"] = {key: value for key, value in runs[-1].items() if key.endswith("_s")}
+        found.append(row | {key: runs[-1].get(key) for key in ("padding", "twice")})
     return found
 
 
@@ -253,10 +250,8 @@ def main() -> None:
     rows, best = [], {size: best_of_theirs(size) for size in ("nano", "small")}
     for (size, pairs), rounds in CASES.items():
         rows += rows_of_case(size, pairs, rounds, best[size], peak)
-    losses = {
-        way: [measured("loss", turn, way=way, rows=19_200, width=512) for turn in range(3)]
-        for way in ("chunks", "full")
-    }
+    case = {"rows": 19_200, "width": 512}
+    losses = {way: [measured("loss", n, way=way, **case) for n in range(3)] for way in ("chunks", "full")}
     errors = gradient_errors()
     large = measured(
         "ours", size="nano", pairs=19_200, warm=False, tokens_per_chunk=4_096, activations_gib=1.0
