@@ -5,11 +5,12 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import xxhash
 
 from cpack_lib.work.files import ROOT
 
@@ -39,18 +40,20 @@ def matmul_peak(kind: torch.dtype, edge: int = 4_096, tries: int = 5) -> float:
 class Journal:
     """Measurements, each by `script` in a process of its own; what was measured before is read from `path`.
 
-    So a peak of memory is that of one measurement, and an interrupted benchmark goes on. The script gets a
-    JSON object as its argument and prints one as its last line.
+    So a peak of memory is that of one measurement, and an interrupted benchmark goes on; other code, in the
+    script or in cpack_lib, is measured anew. The script gets a JSON object as its argument and prints one as
+    its last line.
     """
 
     def __init__(self, script: Path, path: Path):
         self.script, self.path = script, path
+        self.code = digest_of([script, *sorted((ROOT / "cpack_lib").rglob("*.py"))])
 
     def measured(self, given: Mapping[str, Any], turn: int = 0) -> dict[str, Any]:
         """What the script told of `given`, the `turn`-th time; RuntimeError with its last words."""
         lines = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
         for line in map(json.loads, lines):
-            if (line["given"], line["turn"]) == (given, turn):
+            if (line["given"], line["turn"], line["code"]) == (given, turn, self.code):
                 return line["told"]
         command = [sys.executable, str(self.script), json.dumps(given)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
@@ -58,5 +61,14 @@ class Journal:
             raise RuntimeError(f"{given} failed:\n{done.stderr[-3000:]}")
         told = json.loads(done.stdout.splitlines()[-1])
         with self.path.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps({"given": given, "turn": turn, "told": told}) + "\n")
+            line = {"given": given, "turn": turn, "code": self.code, "told": told}
+            journal.write(json.dumps(line) + "\n")
         return told
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """What tells the contents of some files from any others."""
+    digest = xxhash.xxh3_64()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

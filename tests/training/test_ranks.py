@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from cpack_lib.model.encoder import Encoder, save_encoder
 from cpack_lib.training.ranks import Everything, Ranks
 from cpack_lib.work.files import ROOT
+from tests.processes import alive, gone_soon
 from tests.training.conftest import random_texts, tiny_bert
 
 SIZES = (1, 2, 3, 4)
@@ -193,21 +193,11 @@ def test_no_process_outlives_a_torchrun_that_was_killed(settled, tmp_path):
     while not log.exists() or not log.stat().st_size:
         assert run.poll() is None
         time.sleep(0.05)
-    workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    assert len(workers) == 2 and all(map(runs_on, workers))
+    workers = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+    assert len(workers) == 2 and all(map(alive, workers))
     run.kill()
     run.wait()
-    waited = time.monotonic()
-    while any(map(runs_on, workers)) and time.monotonic() - waited < 20:
-        time.sleep(0.05)
-    assert not any(map(runs_on, workers))
+    assert all(map(gone_soon, workers))
     size = log.stat().st_size
     time.sleep(0.5)
     assert log.stat().st_size == size
-
-
-def runs_on(pid: str) -> bool:
-    """Whether a process has not ended; one that nobody has asked after yet has no command line."""
-    with suppress(OSError):
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    return False

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from cpack_lib.work import launch, progress
+from tests.processes import alive, gone_soon
 
 STEPS = """
 import json, os, sys, time
@@ -32,22 +33,6 @@ def modules(tmp_path, monkeypatch):
     (tmp_path / "fails.py").write_text("import sys\nprint('said')\nsys.exit('checkpoint 12 is damaged')\n")
     (tmp_path / "dies.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
     return tmp_path
-
-
-def alive(pid: int) -> bool:
-    """Whether a process still runs, waiting for its parent's eyes not counted."""
-    try:
-        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone_soon(pid: int) -> bool:
-    for _ in range(100):
-        if not alive(pid):
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_a_program_gets_its_config_and_its_steps_are_told(modules, capsys, monkeypatch):
