@@ -20,7 +20,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 from torch import nn
 
-from cpack_lib.corpus.sources import open_table
+from cpack_lib.corpus.read.sources import open_table
 from cpack_lib.model.encoder import SIZES, new_encoder, save_encoder
 from cpack_lib.model.tokens import train_wordpiece
 from cpack_lib.training.contrast import contrastive_loss

@@ -22,7 +22,7 @@ import polars as pl
 import torch
 from transformers import BertConfig, BertModel
 
-from cpack_lib.corpus.sources import open_table
+from cpack_lib.corpus.read.sources import open_table
 from cpack_lib.model.encoder import Encoder, save_encoder
 from cpack_lib.model.tokens import train_wordpiece
 from cpack_lib.work.files import ROOT, runs_folder

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from cpack_lib.corpus.sources import open_table
+from cpack_lib.corpus.read.sources import open_table
 from cpack_lib.model.encoder import new_language_model
 from cpack_lib.model.masks import IGNORED, mask_tokens, words_of
 from cpack_lib.model.retromae import RetroMAE

@@ -3,24 +3,25 @@
 Functions without memory, so that any executor can run them, in any order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
-from cpack_lib.corpus.dedup import pair_keys, text_keys
-from cpack_lib.corpus.funnel import ASIDE, apply, as_aside, counted
-from cpack_lib.corpus.markup import CODE, HEADING
-from cpack_lib.corpus.pages import blocks_of
-from cpack_lib.corpus.pairs import pairs_of
-from cpack_lib.corpus.rules import DOCUMENTS, LINES, PAGES, PAIRS, SIDES, Judge
-from cpack_lib.corpus.text import REPAIRS
+from cpack_lib.corpus.clean.funnel import ASIDE, COUNTS, apply, as_aside, counted
+from cpack_lib.corpus.clean.rules import DOCUMENTS, LINES, PAGES, PAIRS, SIDES, TEXTS, Judge
+from cpack_lib.corpus.clean.text import REPAIRS, Repair
+from cpack_lib.corpus.copies.keys import pair_keys, text_keys
+from cpack_lib.corpus.structure.markup import CODE, HEADING
+from cpack_lib.corpus.structure.pages import blocks_of
+from cpack_lib.corpus.structure.pairs import MAKERS, pairs_of
 
 PASSAGE = 500  # characters after which the next line of a document begins a new passage
 SHORTEST_PASSAGE = 30  # characters of a text worth pre-training on
 
 TEXT = pl.col("text")
 SIZE = TEXT.str.len_chars().cast(pl.Int64)
+Judged = tuple[pl.DataFrame, list[pl.DataFrame], list[pl.DataFrame]]  # what `funnel.apply` gives
 SIDES_SIZE = (pl.col("text_a").str.len_chars() + pl.col("text_b").str.len_chars()).cast(pl.Int64)
 
 
@@ -33,44 +34,61 @@ class Treated(NamedTuple):
     counts: pl.DataFrame
 
 
-def treat_documents(shard: pl.DataFrame, rules: list[Judge], kinds: Iterable[str]) -> Treated:
+def treat_documents(
+    shard: pl.DataFrame,
+    rules: list[Judge],
+    kinds: Iterable[str] = tuple(MAKERS),
+    repairs: Sequence[Repair] = REPAIRS,
+) -> Treated:
     """Documents to pages, and the pages, lines and documents that the rules leave, to pairs."""
-    blocks, page_counts = read_pages(shard)
+    blocks, page_counts = read_pages(shard, repairs)
     left, line_counts, line_aside = apply(rules, LINES, blocks.with_columns(characters=SIZE))
     documents, document_counts, document_aside = apply(rules, DOCUMENTS, as_documents(shard, blocks, left))
     left = left.filter(pl.col("document").is_in(documents["document"].implode()))
-    made = treat_pairs(named(pairs_of(left, kinds), shard), rules)
+    pairs, pair_counts, pair_aside = judged_pairs(named(pairs_of(left, kinds), shard), rules, repairs)
+    texts, text_counts, text_aside = judged_texts(named(passages(left), shard), rules)
     aside = [named(as_aside(rows), shard) for rows in line_aside + document_aside]
-    return Treated(
-        made.pairs,
-        with_text_key(passages(left)),
-        pl.concat([*aside, made.aside]),
-        pl.concat([*page_counts, *line_counts, *document_counts, made.counts]),
-    )
+    aside += map(as_aside, pair_aside + text_aside)
+    counts = page_counts + line_counts + document_counts + pair_counts + text_counts
+    return Treated(pairs, texts, together(ASIDE, aside), together(COUNTS, counts))
 
 
-def treat_pairs(shard: pl.DataFrame, rules: list[Judge]) -> Treated:
+def treat_pairs(shard: pl.DataFrame, rules: list[Judge], repairs: Sequence[Repair] = REPAIRS) -> Treated:
     """Pairs with both sides repaired, without those that a rule sets aside; their longer sides as texts."""
-    pairs, counts = shard.with_columns(characters=SIDES_SIZE), []
-    for repair in REPAIRS:
+    pairs, pair_counts, pair_aside = judged_pairs(shard, rules, repairs)
+    texts = pairs.select("source", "licence", text="text_b").filter(SIZE >= SHORTEST_PASSAGE)
+    texts, text_counts, text_aside = judged_texts(texts, rules)
+    aside = map(as_aside, pair_aside + text_aside)
+    return Treated(pairs, texts, together(ASIDE, aside), together(COUNTS, pair_counts + text_counts))
+
+
+def judged_pairs(pairs: pl.DataFrame, rules: list[Judge], repairs: Sequence[Repair]) -> Judged:
+    """Pairs with their keys, both sides repaired, `licence` null where nobody told it."""
+    pairs, counts = pairs.with_columns(characters=SIDES_SIZE), []
+    if "licence" not in pairs.columns:
+        pairs = pairs.with_columns(licence=pl.lit(None, pl.String))
+    for repair in repairs:
         mended = pairs.with_columns(repair.mend(pl.col("text_a", "text_b")))
         mended = mended.with_columns(characters=SIDES_SIZE)
         counts.append(counted(SIDES, repair.name, pairs, mended))
         pairs = mended
-    pairs, pair_counts, aside = apply(rules, PAIRS, pairs)
-    texts = pairs.select("source", text="text_b").filter(SIZE >= SHORTEST_PASSAGE)
-    aside = pl.concat([pl.DataFrame(schema=ASIDE), *map(as_aside, aside)])
-    return Treated(
-        pairs.with_columns(pair_keys(pairs)), with_text_key(texts), aside, pl.concat(counts + pair_counts)
-    )
+    pairs, judged, aside = apply(rules, PAIRS, pairs.with_columns(pair_keys(pairs)))
+    return pairs, counts + judged, aside
 
 
-def read_pages(shard: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+def judged_texts(texts: pl.DataFrame, rules: list[Judge]) -> Judged:
+    """Passages with `characters` and `text_key`."""
+    return apply(rules, TEXTS, texts.with_columns(text_keys(texts["text"]), characters=SIZE))
+
+
+def read_pages(
+    shard: pl.DataFrame, repairs: Sequence[Repair] = REPAIRS
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
     """(the repaired blocks of a shard's documents, code left out; the counts of every step)."""
     blocks = blocks_of(shard).filter(pl.col("kind") != CODE)
     sizes = page_sizes(shard, blocks)
     counts = [counted(PAGES, "plain text", shard.select("source", characters=SIZE), sizes)]
-    for repair in REPAIRS:
+    for repair in repairs:
         blocks = blocks.with_columns(repair.mend(pl.col("text", "title")))
         sizes, before = page_sizes(shard, blocks), sizes
         counts.append(counted(PAGES, repair.name, before, sizes))
@@ -101,19 +119,20 @@ def as_documents(shard: pl.DataFrame, blocks: pl.DataFrame, left: pl.DataFrame) 
 
 
 def passages(blocks: pl.DataFrame) -> pl.DataFrame:
-    """source and text of the documents in pieces of whole lines, a new one each PASSAGE characters."""
+    """document, source, text: the documents in pieces of whole lines, a new one each PASSAGE characters."""
     start = (SIZE.cum_sum() - SIZE).over("document") // PASSAGE
     pieces = blocks.group_by("document", start.alias("piece"), maintain_order=True).agg(
         pl.col("source").first(), TEXT.str.join("\n")
     )
-    return pieces.select("source", "text").filter(SIZE >= SHORTEST_PASSAGE)
+    return pieces.select("document", "source", "text").filter(SIZE >= SHORTEST_PASSAGE)
 
 
 def named(rows: pl.DataFrame, shard: pl.DataFrame) -> pl.DataFrame:
-    """The rows with the id of their document in place of its number in the shard."""
-    return rows.with_columns(document=shard["id"].gather(rows["document"].cast(pl.UInt32)))
+    """The rows with the id of their document in place of its number in the shard, and with its licence."""
+    number = rows["document"].cast(pl.UInt32)
+    return rows.with_columns(document=shard["id"].gather(number), licence=shard["licence"].gather(number))
 
 
-def with_text_key(texts: pl.DataFrame) -> pl.DataFrame:
-    """The texts with `characters` and `text_key`."""
-    return texts.with_columns(text_keys(texts["text"]), characters=SIZE)
+def together(schema: Mapping[str, pl.DataType], frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of all frames, of their columns those of the schema."""
+    return pl.concat([pl.DataFrame(schema=schema), *(frame.select(list(schema)) for frame in frames)])

@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 import polars as pl
 
-from cpack_lib.corpus.text import folded
+from cpack_lib.corpus.clean.text import folded
 
 SHARE_OF_POSITIVE = 0.95  # NV-Retriever's TopK-PercPos: what scores more is taken for an answer
 QUERIES_PER_SEARCH = 1_024

@@ -70,9 +70,12 @@ def table_identity(table: str) -> str:
     """16 hex digits for what a table's name stands for now.
 
     For "folder:PATH" and "world:KIND" the names, sizes and both ends of the files that it is made from, so
-    that a large folder is cheap; for "hub:..." the name itself, which pins a revision.
+    that a large folder is cheap; for what lies on the hub the name itself, which pins a revision.
     """
     supply, _, address = table.partition(":")
+    if supply == "labelled":  # NAME@FOLDER, or NAME and NAME@hub for the hub
+        address = address.partition("@")[2]
+        supply = "hub" if address in ("", "hub") else "folder"
     if supply == "hub":
         return digest(table)
     path = ROOT / (WORLD if supply == "world" else address)

@@ -1,18 +1,26 @@
 """The pipeline as a whole: every row is kept or set aside, the funnel adds up, and shards do not show."""
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
 import pytest
+import xxhash
+from datasets import load_dataset
 
-from cpack_lib.corpus.contamination import Unseen
+from cpack_lib.corpus import curate as module
+from cpack_lib.corpus.clean.contamination import decontamination
+from cpack_lib.corpus.clean.relevance import Relevant
+from cpack_lib.corpus.clean.rules import KEPT, PAIRS, RULES, SET, STAGES, chosen
+from cpack_lib.corpus.copies.keys import First, copies
+from cpack_lib.corpus.copies.near import near_copies
 from cpack_lib.corpus.curate import curate
-from cpack_lib.corpus.dedup import First, copies, text_keys
-from cpack_lib.corpus.relevance import Relevant
-from cpack_lib.corpus.rules import KEPT, PAIRS, RULES, SET, STAGES, TEXTS, chosen
-from cpack_lib.corpus.sources import open_table
+from cpack_lib.corpus.read.sources import open_table
+from cpack_lib.corpus.treat import treat_pairs
 from cpack_lib.work.files import ROOT
+from cpack_lib.work.workers.pool import TasksFailed
 
 COPIES = copies(same_text=2)
 PAGE = """# 泡菜
@@ -25,10 +33,18 @@ PAGE = """# 泡菜
 """
 
 
-def run(folder, documents, given, rules=None, **options):
+def run(folder, documents, given, rules=RULES, copies=COPIES, **options):
     """(funnel, pairs, texts, rejected)."""
-    funnel = curate(documents, given, folder, RULES + COPIES if rules is None else rules, **options)
-    return (funnel, *(pl.read_parquet(folder / f"{name}.parquet") for name in ("pairs", "texts", "rejected")))
+    funnel = curate(documents, given, folder, list(rules), copies, **options)
+    return (funnel, *(read(folder, name) for name in ("pairs", "texts", "rejected")))
+
+
+def read(folder, name) -> pl.DataFrame:
+    """All shards of one of the three sets."""
+    files = sorted((folder / name).iterdir())
+    names = [f"train-{number:05}-of-{len(files):05}.parquet" for number in range(len(files))]
+    assert [file.name for file in files] == names
+    return pl.concat(map(pl.read_parquet, files), how="diagonal_relaxed") if files else pl.DataFrame()
 
 
 def documents(*texts: str) -> pl.DataFrame:
@@ -60,16 +76,12 @@ def test_pages_and_given_pairs_become_one_set(tmp_path):
         ("泡菜", "entity_description", "0", None),
         ("什么菜又酸又脆？", "qa", None, 3),
     ]
-    assert texts.columns == ["text", "source"] and texts["text"].to_list() == [
+    assert pairs["licence"].to_list() == ["CC0"] * 3 + [None]
+    assert texts.columns == ["text", "source", "document", "licence"] and texts["text"].to_list() == [
         PAGE.replace("#", "").replace("\n\n", "\n").replace(" ", "").strip()
     ]
     assert pl.read_csv(tmp_path / "funnel.csv").equals(funnel.cast({"step": pl.Int64}))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "funnel.csv",
-        "pairs.parquet",
-        "rejected.parquet",
-        "texts.parquet",
-    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["funnel.csv", "pairs", "rejected", "texts"]
 
 
 def test_every_row_is_kept_or_set_aside_and_the_funnel_says_which(tmp_path, world):
@@ -100,8 +112,9 @@ def test_what_leaves_a_rule_enters_the_next(tmp_path, world):
     assert funnel["step"].unique().to_list() == list(range(1, funnel["step"].max() + 1))
 
 
-def test_shards_do_not_show(tmp_path, world):
-    rules = chosen(["everywhere=off"]) + COPIES
+def test_shards_do_not_show(tmp_path, monkeypatch, world):
+    rules = chosen(["everywhere=off"])
+    monkeypatch.setattr(module, "ROWS_PER_SHARD", 1)
     whole = run(tmp_path / "one", [world[0]], [world[1]], rules)
     parts = run(tmp_path / "many", world[0].iter_slices(37), world[1].iter_slices(101), rules)
     for one, many in zip(whole[:3], parts[:3], strict=True):
@@ -135,19 +148,23 @@ def test_copies_are_set_aside_across_shards_and_inputs(tmp_path):
 
 
 def test_evaluation_texts_are_taken_out_and_counted(tmp_path):
-    seen = text_keys(
-        pl.Series(["问题 二？", "这是一段在测试集里面出现过的文字，应该被拿掉，不能留在训练数据里面。"])
-    )
-    rules = [Unseen(SET, seen), Unseen(TEXTS, seen)]
+    seen = ["问题 二？", "这是一段在测试集里面出现过的文字，应该被拿掉，不能留在训练数据里面。"]
+    (tmp_path / "sets" / "sts" / "asked").mkdir(parents=True)
+    pl.DataFrame({"sentence1": seen}).write_parquet(tmp_path / "sets" / "sts" / "asked" / "test.parquet")
+    rules = decontamination(f"folder:{tmp_path / 'sets'}", tmp_path / "known")
     rows = [
         ("问题一？", "答案"),
         ("问题二？", "答案"),
         ("问题三？", "这是一段在测试集里面出现过的文字，应该被拿掉，不能留在训练数据里面。"),
     ]
-    funnel, pairs, texts, rejected = run(tmp_path, [], [given(*rows)], rules)
+    funnel, pairs, texts, rejected = run(tmp_path / "run", [], [given(*rows)], rules, [])
     assert pairs["text_a"].to_list() == ["问题一？"] and texts.is_empty()
-    assert rejected.select("stage", "rule").rows() == [("set", "evaluation")] * 2 + [("texts", "evaluation")]
-    assert funnel.filter(pl.col("stage") == "set").select("rows_in", "rows_out").row(0) == (3, 1)
+    told = ("pairs", "evaluation", "sts/asked")
+    assert rejected.select("stage", "rule", "detail").rows() == [told, told]
+    assert funnel.filter(pl.col("rule") == "evaluation").select("rows_in", "rows_out").row(0) == (3, 1)
+    page = documents("# 题\n" + seen[1])
+    *_, texts, rejected = run(tmp_path / "page", [page], [], rules, [])
+    assert texts.is_empty() and ("texts", "evaluation runs") in rejected.select("stage", "rule").rows()
 
 
 def test_relevance_is_asked_last_and_only_about_what_is_left(tmp_path):
@@ -157,8 +174,10 @@ def test_relevance_is_asked_last_and_only_about_what_is_left(tmp_path):
         asked.extend(texts)
         return np.array([[len(text), 1.0] if "乙" in text else [1.0, 0.0] for text in texts])
 
-    rules = [First("pair again", SET, "pair_key", 1), Relevant(KEPT, encode, limit=0.99)]
-    funnel, pairs, *_ = run(tmp_path, [], [given(("甲甲", "甲"), ("甲甲", "甲"), ("甲甲", "乙"))], rules)
+    once, rules = [First("pair again", SET, "pair_key", 1)], [Relevant(KEPT, encode, limit=0.99)]
+    funnel, pairs, *_ = run(
+        tmp_path, [], [given(("甲甲", "甲"), ("甲甲", "甲"), ("甲甲", "乙"))], rules, once
+    )
     assert pairs["text_b"].to_list() == ["甲"] and sorted(asked) == ["乙", "甲", "甲甲"]
     assert funnel.select("stage", "rule").rows()[-2:] == [("set", "pair again"), ("kept", "relevance")]
 
@@ -175,6 +194,107 @@ def test_kinds_limit_what_pages_become(tmp_path):
     assert set(pairs["kind"]) == {"title_body"}
 
 
+SPREAD = """
+import sys
+from pathlib import Path
+from cpack_lib.corpus import curate as module
+from cpack_lib.corpus.clean.rules import RULES
+from cpack_lib.corpus.copies.keys import copies
+from cpack_lib.corpus.copies.near import near_copies
+from cpack_lib.corpus.read.sources import open_table
+module.ROWS_PER_SHARD = 50
+tables = [open_table(f"world:{kind}", kind, rows=600, seed=5).read() for kind in ("documents", "pairs")]
+shards = [table.iter_slices(60) for table in tables]
+module.curate(*shards, Path(sys.argv[1]), RULES, [*copies(2), *near_copies(0.7)], workers=sys.argv[2])
+"""
+
+
+def bytes_of(folder) -> dict[str, str]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): xxhash.xxh3_64_hexdigest(path.read_bytes()) for path in files}
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory):
+    """The files that one process makes of twenty shards."""
+    folder = tmp_path_factory.mktemp("spread") / "here"
+    subprocess.run([sys.executable, "-c", SPREAD, folder, "1"], check=True, cwd=ROOT)
+    return bytes_of(folder)
+
+
+@pytest.mark.parametrize("workers", ["2", "ray"])
+def test_any_workers_make_the_same_bytes(tmp_path, spread, workers):
+    subprocess.run([sys.executable, "-c", SPREAD, tmp_path / "run", workers], check=True, cwd=ROOT)
+    assert bytes_of(tmp_path / "run") == spread and len(spread) > 20
+
+
+def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tmp_path, spread):
+    folder, draw, kills = tmp_path / "run", random.Random(4), 0
+    while True:
+        program = subprocess.Popen(
+            [sys.executable, "-c", SPREAD, folder, "2"], cwd=ROOT, start_new_session=True
+        )
+        try:
+            assert program.wait(timeout=2 + 3 * draw.random() + kills) == 0
+            break
+        except subprocess.TimeoutExpired:
+            program.kill()
+            program.wait()
+            kills += 1
+    assert kills and bytes_of(folder) == spread
+
+
+def test_a_bad_shard_is_named_and_the_others_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ROWS_PER_SHARD", 1)
+    shards = [given(("问题一", "答案一")), given(("坏问题", "答案")), given(("问题二", "答案二"))]
+
+    class Bad:
+        name, stage, reason = "bad", PAIRS, "it breaks"
+
+        def judge(self, frame):
+            if self.broken and "坏问题" in frame["text_a"]:
+                raise ZeroDivisionError("this shard cannot be judged")
+            return pl.Series([True] * len(frame))
+
+    bad, treated = Bad(), []
+    bad.broken = True
+    with pytest.raises(TasksFailed, match=r"1 of 3 tasks failed: pairs-000001 \(.*cannot be judged"):
+        run(tmp_path, [], shards, [bad])
+    bad.broken = False
+    monkeypatch.setattr(
+        module, "treat_pairs", lambda *args, **options: treated.append(1) or treat_pairs(*args, **options)
+    )
+    _, pairs, *_ = run(tmp_path, [], shards, [bad])
+    assert pairs["text_a"].to_list() == ["问题一", "坏问题", "问题二"] and len(treated) == 1
+
+
+def test_other_rows_or_other_rules_are_never_taken_for_these(tmp_path):
+    def halting(rows):
+        yield given(*rows)
+        raise KeyError("stopped here")
+
+    for rows, rules in (([("问题", "甲")], RULES), ([("问题", "乙")], RULES), ([("问题", "甲")], [])):
+        with pytest.raises(KeyError):
+            curate([], halting(rows), tmp_path, rules)
+    _, pairs, *_ = run(tmp_path, [], [given(("问题", "丙"))])
+    assert pairs["text_b"].to_list() == ["丙"]
+
+
+def test_near_copies_go_and_the_first_stays(tmp_path):
+    passage = "泡菜是一种用盐水发酵的蔬菜，四川人家家户户都会做，吃起来又酸又脆，做的时候不能沾油。"
+    rows = [("泡菜是什么菜？", passage), ("泡菜是什么菜", passage.replace("又酸又脆", "又脆又酸"))]
+    _, pairs, texts, rejected = run(tmp_path, [], [given(*rows)], copies=near_copies(0.6))
+    assert pairs["text_b"].to_list() == [passage] and texts["text"].to_list() == [passage]
+    assert set(rejected["rule"]) == {"pair nearly again", "text nearly again"}
+
+
+def test_datasets_loads_what_is_written(tmp_path, world):
+    _, pairs, *_ = run(tmp_path, [world[0]], [world[1]])
+    loaded = load_dataset(str(tmp_path / "pairs"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert loaded.num_rows == len(pairs) and loaded[0]["text_a"] == pairs["text_a"][0]
+    assert loaded.column_names == pairs.columns
+
+
 def test_a_crash_leaves_no_file_that_looks_whole(tmp_path):
     def broken():
         yield given(("问题一", "答案一"))
@@ -182,7 +302,7 @@ def test_a_crash_leaves_no_file_that_looks_whole(tmp_path):
 
     with pytest.raises(RuntimeError, match="the disk is gone"):
         curate([], broken(), tmp_path, RULES)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] in ([], [".parts"])
 
 
 @pytest.mark.parametrize("shard", [documents(), documents("", "\u200b", "<html>", "```\ncode\n```", "---")])
@@ -197,11 +317,7 @@ def test_documents_without_text_are_set_aside_too(tmp_path, shard):
 
 def test_nothing_in_gives_empty_files(tmp_path):
     funnel, pairs, texts, rejected = run(tmp_path, [], [])
-    assert (
-        funnel.is_empty()
-        and pairs.columns == ["text_a", "text_b", "source", "kind", "document"]
-        and texts.is_empty()
-    )
+    assert funnel.is_empty() and pairs.is_empty() and texts.is_empty() and rejected.is_empty()
 
 
 def test_random_pages_are_all_accounted_for(tmp_path):
@@ -238,5 +354,5 @@ def test_pairs_that_are_made_pass_the_rules_for_pairs(tmp_path, world):
 def test_the_shared_raw_pages_give_pairs_of_all_kinds(tmp_path):
     table = open_table("folder:../shared/data/raw", "documents", per_source=12)
     funnel, pairs, *_ = run(tmp_path, table, [])
-    assert pairs["source"].n_unique() == 8 and pairs["kind"].n_unique() == 4
+    assert pairs["source"].n_unique() == 8 and pairs["kind"].n_unique() >= 4
     assert not pairs["text_b"].str.contains("<p>|</|&nbsp;|\\+\\+\\+\\$").any()

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import polars as pl
 import pytest
 
-from cpack_lib.corpus import hub
+from cpack_lib.corpus.read import hub
 
 COMMIT = "a" * 40
 CARD = b"""---
@@ -106,7 +106,7 @@ def address():
 
 def ask(address, tmp_path, code: str) -> dict:
     """What `code` leaves in `found`, run where the hub is the server at `address`."""
-    imports = "import json\nfrom cpack_lib.corpus.sources import open_table"
+    imports = "import json\nfrom cpack_lib.corpus.read.sources import open_table"
     script = f"{imports}\n{code}\nprint(json.dumps(found))"
     settings = {
         "HF_ENDPOINT": address,

@@ -7,9 +7,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpack_lib.corpus import pages
-from cpack_lib.corpus.markup import ANSWER, CODE, HEADING, QUESTION, TEXT, Block
-from cpack_lib.corpus.pages import blocks_of, form_of, read_page, without_site
+from cpack_lib.corpus.structure import pages
+from cpack_lib.corpus.structure.markup import (
+    ABSTRACT,
+    ACCEPTED,
+    ANSWER,
+    CODE,
+    HEADING,
+    LEAD,
+    PASSAGE,
+    QUERY,
+    QUESTION,
+    TEXT,
+    Block,
+)
+from cpack_lib.corpus.structure.pages import blocks_of, form_of, read_page, without_site
 
 HTML = """<!DOCTYPE html><html><head><title>怎么做泡菜 - 美食网</title><style>p {}</style></head><body>
 <ul class="nav"><li><a href="/">首页</a></li><li><a href="/a">菜谱</a></li></ul>
@@ -64,18 +76,26 @@ def test_markdown_gives_the_same_blocks_with_html_front_matter_and_directives_in
 
 def test_docbook_gives_its_names_titles_and_paragraphs():
     text = """<?xml version="1.0" encoding="utf-8"?><!-- $Revision$ -->
-    <refentry xmlns="http://docbook.org/ns/docbook"><refnamediv><refname>lcg_value</refname><refpurpose>随机数</refpurpose></refnamediv>
-    <refsect1 role="description">&reftitle.description;<methodsynopsis><type>float</type></methodsynopsis>
+    <refentry xmlns="http://docbook.org/ns/docbook"><refnamediv>
+    <refname>lcg_value</refname>
+    <refpurpose>随机数</refpurpose></refnamediv>
+    <refsect1 role="description">&reftitle.description;
+    <methodsynopsis><type>float</type></methodsynopsis>
+    <constructorsynopsis><modifier>public</modifier></constructorsynopsis>
     <para><function>lcg_value</function> 返回 (0, 1)
-      的数 &lt; 1。</para></refsect1><refsect1><title>示例</title><para>见下。</para>
-      <programlisting><![CDATA[<?php echo 1; ?>]]></programlisting></refsect1></refentry>"""
+      的数 &lt; 1，或 &null;&nbsp;&mdash;&note.no-remote;</para></refsect1>
+      <refsect1><title>示例</title><para>见下。</para>
+      <programlisting><![CDATA[<?php echo 1; ?>]]></programlisting></refsect1>
+      <refsect1 role="seealso">&reftitle.seealso;<para>mt_rand</para></refsect1></refentry>"""
     form, title, blocks = read_page(text)
     assert (form, title) == ("docbook", "lcg_value")
     assert [(block.kind, block.text) for block in blocks] == [
         (HEADING, "lcg_value"),
         (TEXT, "随机数"),
+        (HEADING, "说明"),
         (CODE, "float"),
-        (TEXT, "lcg_value 返回 (0, 1) 的数 < 1。"),
+        (CODE, "public"),
+        (TEXT, "lcg_value 返回 (0, 1) 的数 < 1，或 null —"),
         (HEADING, "示例"),
         (TEXT, "见下。"),
         (CODE, "<?php echo 1; ?>"),
@@ -109,7 +129,7 @@ def test_a_record_asks_its_question_before_its_body():
     assert read_page(text) == (
         "record",
         "泡菜的盐",
-        [Block(QUESTION, "盐放多少"), *read_page(json.dumps({"text": "五十克。\n- 少放\n"})).blocks],
+        [Block(QUERY, "盐放多少"), Block(PASSAGE, "五十克。"), Block(TEXT, "少放")],
     )
     assert form_of('{"other": "x"}') == form_of("{not JSON}") == "plain"
 
@@ -123,6 +143,137 @@ def test_a_forums_dump_asks_with_even_numbers_and_answers_with_odd_ones():
         Block(ANSWER, "先看文档"),
         Block(QUESTION, "怎么删除对象"),
         Block(ANSWER, "用这个： remove()"),
+    ]
+
+
+def kinds_of(text: str, title: str = "") -> list[tuple[str, str]]:
+    return [(block.kind, block.text) for block in read_page(text, title).blocks]
+
+
+def test_a_record_has_an_abstract_a_summary_answers_and_passages_in_their_order():
+    record = {
+        "headline": "泡菜\n丰收",
+        "summary": "坛子不够用了。",
+        "abstract": "一。\n二。",
+        "query": "盐放\n多少",
+        "answers": [{"text": "五十克。"}, {"text": "看坛子。"}, 3, None],
+        "best_answer": "五十克，够了。",
+        "passages": ["甲段。\n第二行。", {"passage": "乙段。"}, [["太深"]]],
+        "id": 7,
+    }
+    assert kinds_of(json.dumps(record)) == [
+        (ABSTRACT, "一。"),
+        (ABSTRACT, "二。"),
+        (LEAD, "坛子不够用了。"),
+        (QUESTION, "盐放 多少"),
+        (ACCEPTED, "五十克，够了。"),
+        (ANSWER, "五十克。"),
+        (ANSWER, "看坛子。"),
+        (QUERY, "盐放 多少"),
+        (PASSAGE, "甲段。"),
+        (TEXT, "第二行。"),
+        (PASSAGE, "乙段。"),
+    ]
+    assert read_page(json.dumps(record)).title == "泡菜 丰收"
+
+
+@pytest.mark.parametrize("name", ["class", "id", "itemprop"])
+def test_html_says_which_answer_was_accepted(name):
+    text = (
+        '<html><h1>水面起白膜怎么办</h1><div>坛子才三天。</div><div class="answers">'
+        f'<div {name}="answer"><div class="vote-count">15</div><p>撇掉。</p><p>加盐。</p></div>'
+        f'<div {name}="accepted-answer answer"><div class="answer-body"><p>加白酒。</p>'
+        "<p>别沾油。</p></div></div>"
+        f'<p>还有 <b {name}="answer">四十二</b> 条。</p></div></html>'
+    )
+    assert kinds_of(text)[1:] == [
+        (TEXT, "坛子才三天。"),
+        (ANSWER, "撇掉。"),
+        (TEXT, "加盐。"),
+        (ACCEPTED, "加白酒。"),
+        (TEXT, "别沾油。"),
+        (TEXT, "还有 四十二 条。"),
+    ]
+
+
+def test_a_line_says_that_the_next_one_is_the_accepted_answer():
+    chosen = "被提问者采纳\n五十克。\n其他回答（2）\n都行。\n最佳答案：六十克。\n推荐答案在下面的人"
+    assert kinds_of(f"先说一句。\n问：盐放多少？\n看口味。\n{chosen}")[2:] == [
+        (TEXT, "看口味。"),
+        (ACCEPTED, "五十克。"),
+        (ANSWER, "都行。"),
+        (ACCEPTED, "六十克。"),
+        (TEXT, "推荐答案在下面的人"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# 泡菜\n\n## 摘 要\n\n本文讲盐。\n\n关键词：盐\n\n## 引言\n\n从前。",
+        "<h1>泡菜</h1><p>【摘要】本文讲盐。</p><p>关键词：盐</p><h2>引言</h2><p>从前。</p>",
+        "泡菜\n\n内容提要：本文讲盐。\n关键词：盐\n\n引言\n从前。",
+        "泡菜\n\n摘要：本文讲盐。 关键词：盐\n\n引言\n从前。",
+    ],
+)
+def test_what_stands_under_or_behind_the_word_abstract_is_the_abstract(text):
+    assert kinds_of(text)[1:] == [
+        (ABSTRACT, "本文讲盐。"),
+        (TEXT, "关键词：盐"),
+        (HEADING, "引言"),
+        (TEXT, "从前。"),
+    ]
+
+
+def test_a_later_section_of_that_name_is_a_section():
+    text = "# 泡菜\n\n## 历史\n\n从前。\n\n## 概要\n\n到此为止。"
+    assert kinds_of(text)[-2:] == [(HEADING, "概要"), (TEXT, "到此为止。")]
+    assert kinds_of("# 泡菜\n\n摘要写得很短。") == [(HEADING, "泡菜"), (TEXT, "摘要写得很短。")]
+
+
+def test_a_short_cell_is_one_value_and_a_long_one_a_part_of_the_page():
+    row = "<tr><td><p>盐</p><p>粗</p></td><td><ul><li>五十克</li></ul></td></tr>"
+    layout = f"<tr><td><p>{'长' * 60}</p><p>{'久' * 60}</p></td><td><h2>坛子</h2><p>洗净。</p></td></tr>"
+    assert kinds_of(f"<html><table>{row}{layout}</table></html>") == [
+        (TEXT, "盐 粗 | 五十克"),
+        (TEXT, "长" * 60),
+        (TEXT, "久" * 60),
+        (HEADING, "坛子"),
+        (TEXT, "洗净。"),
+    ]
+
+
+def test_exponents_are_kept_and_references_are_not():
+    cited = "泡菜<sup>[12]</sup>很酸<sup><a>[注 3]</a></sup>，1<sup>st</sup>"
+    text = f"<html><p>1 &lt;= n &lt;= 10<sup>5</sup>，x<sup>-1</sup>，{cited}</p>"
+    assert kinds_of(text) == [(TEXT, "1 <= n <= 10^5，x^-1，泡菜很酸，1st")]
+
+
+def test_the_title_of_a_book_without_a_name_is_its_first_heading():
+    text = """<?xml version="1.0"?><reference xmlns="http://docbook.org/ns/docbook"><title>坛子类</title>
+    <titleabbrev>坛</titleabbrev><section>&reftitle.intro;<para>坛子装泡菜。</para></section></reference>"""
+    assert read_page(text).title == "坛子类"
+    assert kinds_of(text) == [(HEADING, "坛子类"), (HEADING, "简介"), (TEXT, "坛子装泡菜。")]
+
+
+def test_a_forums_tags_and_code_are_no_text():
+    code = "[mw_shl_code=js,true]a[0] = 1;[/mw_shl_code]"
+    post = f"用这个：{code}[color=red]加[b]粗[/b][/color][attach]12[/attach] x[0]"
+    text = f"2 +++$+++ 甲 +++$+++ 怎么加粗\n3 +++$+++ 乙 +++$+++ {post}\n5 +++$+++ 丙 +++$+++ [code]x = 1"
+    assert kinds_of(text) == [(QUESTION, "怎么加粗"), (ANSWER, "用这个： 加粗 x[0]")]
+
+
+def test_sections_and_turns_are_counted_in_each_document():
+    texts = ["问：盐呢？\n答：有。\n多。\n答：没有。\n问：水呢？\n答：有。", "一行文字。"]
+    blocks = blocks_of(pl.DataFrame({"text": texts, "source": ["s", "s"]}))
+    assert blocks.select("document", "section", "turn").rows() == [
+        (0, 1, 0),
+        (0, 1, 1),
+        (0, 1, 1),
+        (0, 1, 2),
+        (0, 2, 0),
+        (0, 2, 1),
+        (1, 0, 0),
     ]
 
 
@@ -215,6 +366,14 @@ PIECES = [
     "<table><tr>",
     "　",
     "第一章 总则",
+    "摘要：",
+    "最佳答案",
+    "<td>",
+    "<sup>",
+    '<div class="accepted-answer">',
+    '{"query": "甲\\n", "passages": ["',
+    '"]}',
+    "[code]",
     "\ufffd",
     "<html>",
     "<script>",
@@ -251,6 +410,11 @@ def test_whatever_is_written_is_read_as_lines(text):
         "# x\n" + "![" * 20_000,
         "\u200b" * 100_000,
         '{"a":' + "[" * 50_000,
+        '{"text":' * 900 + '"x"' + "}" * 900,
+        "<html><table>" + "<tr><td>x</td>" * 20_000,
+        "<table><tr><td>" * 20_000,
+        "摘要：\n" + "最佳答案\n字\n" * 20_000,
+        "1 +++$+++ a +++$+++ " + "[code]" * 5_000,
         "# 字\n" + "字" * 1_000_000,
     ],
 )

@@ -15,8 +15,8 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpack_lib.corpus import columnar, records, sampling, schemas
-from cpack_lib.corpus.sources import open_table
+from cpack_lib.corpus.read import columnar, records, sampling, schemas
+from cpack_lib.corpus.read.sources import open_table
 
 ROWS = [
     {"text_a": f"题目{i}", "text_b": f"正文{i}", "source": "书" if i % 3 else "报", "kind": "title_body"}

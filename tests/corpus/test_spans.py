@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from cpack_lib.corpus.spans import LEFT_IN, LONGEST, SHORTEST, cut_spans
+from cpack_lib.corpus.structure.spans import LEFT_IN, LONGEST, SHORTEST, cut_spans
 
 
 def texts_of(lengths: list[int]) -> pl.DataFrame:

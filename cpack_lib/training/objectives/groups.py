@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from cpack_lib.corpus.text import folded
+from cpack_lib.corpus.clean.text import folded
 from cpack_lib.model.tokens import TokenStore, write_store
 from cpack_lib.training.contrast import ROWS_PER_CHUNK, contrastive_loss
 from cpack_lib.training.settings import Settings

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import polars as pl
 import pyarrow as pa
 
-from cpack_lib.corpus.schemas import (
+from cpack_lib.corpus.read.schemas import (
     BYTES_PER_SHARD,
     EXCERPT,
     LONGEST_ROW,

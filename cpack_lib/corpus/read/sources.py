@@ -2,7 +2,7 @@
 
 `world:KIND` is the embedded corpus; `folder:PATH` a file or a folder of Parquet, JSONL or CSV (the latter two
 also .gz or .zst; a relative path starts at the repository); `hub:OWNER/NAME[/config][@revision]:split` a
-dataset of the Hugging Face hub.
+dataset of the Hugging Face hub; `labelled:NAME[@PLACE]` one of C-MTP's eight public labelled sets.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from cpack_lib.corpus import columnar, hub, records, sampling, schemas, setaside, world
+from cpack_lib.corpus import world
+from cpack_lib.corpus.labelled import reading
+from cpack_lib.corpus.read import columnar, hub, records, sampling, schemas, setaside
 from cpack_lib.work.files import ROOT
 
 TEXT_FILES = tuple(f".{name}{packed}" for name in ("jsonl", "csv", "tsv") for packed in ("", ".gz", ".zst"))
@@ -75,7 +77,9 @@ class Table:
     def shards(self) -> Iterator[tuple[str, pl.DataFrame, columnar.Aside]]:
         """(file, rows, what could not be read), files in the order of their names."""
         supply, _, address = self.name.partition(":")
-        if supply == "folder":
+        if supply == "labelled":
+            yield from reading.shards(*reading.parse_address(address))
+        elif supply == "folder":
             for path in files_of(address):
                 read = columnar.parquet_shards if path.suffix == ".parquet" else records.record_shards
                 for frame, unread in read(path, self.kind, self.columns):
@@ -118,6 +122,8 @@ def open_table(
                 schemas.check_names(found, kind, table.columns, str(path))
     elif supply == "hub":
         hub.parse_address(address)
+    elif supply == kind == "labelled":
+        reading.check_set(*reading.parse_address(address))
     elif name != f"world:{kind}":
         raise ValueError(
             f"{name!r} names no table of {kind}: write world:{kind}, folder:PATH or "

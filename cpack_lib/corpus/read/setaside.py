@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from cpack_lib.corpus.growing import GrowingParquet
-from cpack_lib.corpus.schemas import EXCERPT, ROW, TEXT, columns_of
+from cpack_lib.corpus.read.growing import GrowingParquet
+from cpack_lib.corpus.read.schemas import EXCERPT, ROW, TEXT, columns_of
 
 COLUMNS = {"file": pl.String, "row": pl.Int64, "reason": pl.String, "excerpt": pl.String}
 

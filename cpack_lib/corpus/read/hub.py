@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 from datasets import load_dataset
 
-from cpack_lib.corpus.schemas import ROWS_PER_SHARD
+from cpack_lib.corpus.read.schemas import ROWS_PER_SHARD
 
 ADDRESS = re.compile(
     r"(?P<dataset>[\w.-]+/[\w.-]+)(/(?P<config>[^@:]+))?(@(?P<revision>[^:]+))?:(?P<split>[\w.-]+)"

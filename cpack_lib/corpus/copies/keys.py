@@ -3,14 +3,17 @@
 Two of n different texts share a key with a chance of about n² / 2⁶⁵: 3 in 10,000 for a hundred million.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import xxhash
 
-from cpack_lib.corpus.rules import SET, TEXTS
-from cpack_lib.corpus.text import folded
+from cpack_lib.corpus.clean.rules import SET, TEXTS
+from cpack_lib.corpus.clean.text import folded
+from cpack_lib.corpus.copies.runs import Place, buckets, places_among_equals, write_runs
 
 BETWEEN = "\x1f"  # joins the sides of a pair: folding takes it out of every text
 
@@ -32,19 +35,9 @@ def text_keys(texts: pl.Series) -> pl.Series:
     return keys_of(texts.to_frame("text_key").select(folded(pl.col("text_key"))).to_series())
 
 
-def equals_before(keys: np.ndarray) -> np.ndarray:
-    """How many equal keys stand before each: (N,) -> (N,). By sorting: 43 bytes a key, less than grouping."""
-    order = np.argsort(keys, kind="stable")  # (N,)
-    ranked, place = keys[order], np.arange(len(keys))  # (N,), (N,)
-    first = np.append(True, ranked[1:] != ranked[:-1])[: len(keys)]  # (N,)
-    found = np.empty_like(place)
-    found[order] = place - np.maximum.accumulate(np.where(first, place, 0))
-    return found
-
-
 @dataclass(frozen=True)
 class First:
-    """A rule over a whole set's keys: of the rows that share a key, the first `limit` in reading order stay.
+    """A rule over a whole set: of the rows that share a key, the first `limit` in reading order stay.
 
     Documents are read before given pairs, files in the order of their names, rows in the order of the file.
     """
@@ -59,9 +52,18 @@ class First:
         """The rule in words."""
         return f"more than {self.limit} rows with the same {self.key.removesuffix('_key')}"
 
-    def judge(self, keys: pl.DataFrame) -> pl.Series:
-        """Whether each row stays."""
-        return pl.Series(self.name, equals_before(keys[self.key].to_numpy()) < self.limit)
+    def prepare(self, folder: Path, rows: pl.DataFrame) -> None:
+        """Write the keys of a part's rows, sorted."""
+        write_runs(folder, self.key, rows[self.key].to_numpy()[None])
+
+    def gone(self, places: Sequence[Place], left: np.ndarray, *_: object) -> np.ndarray:
+        """The rows of all parts that go, of those `left` by the rules before: (N,) bool -> (M,)."""
+        found = [np.empty(0, np.int64)]
+        for keys, rows in buckets(places, self.key):
+            stay = left[rows]
+            keys, rows = keys[stay], rows[stay]
+            found.append(rows[places_among_equals(keys) >= self.limit])
+        return np.concatenate(found)
 
 
 def copies(same_text: int) -> list[First]:

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from cpack_lib.corpus.rules import Judge
+from cpack_lib.corpus.clean.rules import Judge, Tells
 
 SUMS = ["rows_in", "rows_out", "characters_in", "characters_out"]
 COUNTS = dict.fromkeys(["stage", "rule", "source"], pl.String) | dict.fromkeys(SUMS, pl.Int64)
-ASIDE = dict.fromkeys(["stage", "rule", "document", "source", "kind", "text_a", "text_b"], pl.String)
+ASIDE = dict.fromkeys(
+    ["stage", "rule", "detail", "document", "source", "kind", "text_a", "text_b"], pl.String
+)
 
 
 def counted(stage: str, rule: str, before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
@@ -29,7 +31,8 @@ def apply(
     for rule in (rule for rule in rules if rule.stage == stage):
         stays = rule.judge(rows)
         counts.append(counted(stage, rule.name, rows, rows.filter(stays)))
-        aside.append(rows.filter(~stays).with_columns(stage=pl.lit(stage), rule=pl.lit(rule.name)))
+        lost = rows.filter(~stays).with_columns(stage=pl.lit(stage), rule=pl.lit(rule.name))
+        aside.append(lost.with_columns(detail=rule.detail(lost)) if isinstance(rule, Tells) else lost)
         rows = rows.filter(stays)
     return rows, counts, aside
 

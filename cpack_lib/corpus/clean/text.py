@@ -6,12 +6,17 @@ Everything is a Polars expression: a shard is treated as columns, never row by r
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import polars as pl
+from opencc import OpenCC
+
+from cpack_lib.corpus.clean.noise import MASKED, MAY_HOLD
 
 LINE_ENDS = r"\r\n?|[\x{0B}\x{0C}\x{85}\x{2028}\x{2029}]"
 INVISIBLE = r"[\p{Cc}\p{Cf}\p{Co}\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}&&[^\n\t]]+"
+KANA = r"[\p{Hiragana}\p{Katakana}]"
 MARKS = {",": "，", "?": "？", "!": "！", ";": "；", ":": "："}  # after a Chinese character
 
 
@@ -47,6 +52,28 @@ def broken() -> str:
     return rf"[{''.join(sorted(read))}\x{{FFFD}}\x{{A0}}-\x{{FF}}]"
 
 
+@cache
+def to_simplified() -> OpenCC:
+    """OpenCC's converter, made once in each process: it cannot be sent to another."""
+    return OpenCC("t2s")
+
+
+@cache
+def simplified_characters() -> dict[str, str]:
+    """What OpenCC makes of every traditional character, 5,119 of them; what it makes has no entry itself."""
+    ranges = ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x323B0))
+    characters = [chr(code) for start, end in ranges for code in range(start, end)]
+    plain = to_simplified().convert("\n".join(characters)).split("\n")
+    table = {old: new for old, new in zip(characters, plain, strict=True) if old != new}
+    return {old: table.get(new, new) for old, new in table.items()}
+
+
+@cache
+def traditional() -> str:
+    """A pattern of the characters that are not simplified."""
+    return f"[{''.join(simplified_characters())}]"
+
+
 WIDTHS = widths()  # 'Ａ' -> 'A', '３' -> '3', the ideographic space -> ' ', '⼀' -> '一'
 BROKEN = broken()
 
@@ -60,6 +87,16 @@ class Repair:
     mend: Callable[[pl.Expr], pl.Expr]
 
 
+def where(text: pl.Expr, pattern: str, change: Callable[[pl.Series], pl.Series]) -> pl.Expr:
+    """The change made only on the rows that hold the pattern: one cheap test spares most of them."""
+
+    def changed(texts: pl.Series) -> pl.Series:
+        rows = texts.str.contains(pattern).arg_true()
+        return texts.clone().scatter(rows, change(texts.gather(rows))) if len(rows) else texts
+
+    return text.map_batches(changed, return_dtype=pl.String)
+
+
 def visible(text: pl.Expr) -> pl.Expr:
     """Without characters that nobody sees; every line ends in a newline."""
     return text.str.replace_all(LINE_ENDS, "\n").str.replace_all(INVISIBLE, "")
@@ -68,6 +105,18 @@ def visible(text: pl.Expr) -> pl.Expr:
 def one_width(text: pl.Expr) -> pl.Expr:
     """With letters, digits and spaces in their usual width, accents on their letters."""
     return text.str.replace_many(list(WIDTHS), list(WIDTHS.values())).str.normalize("NFC")
+
+
+def simplified(text: pl.Expr) -> pl.Expr:
+    """In simplified characters, by OpenCC's phrases: 乾坤 stays, 乾净 changes. Not texts with kana."""
+    return where(text, traditional(), phrases_simplified)
+
+
+def phrases_simplified(texts: pl.Series) -> pl.Series:
+    """Texts converted one by one, except Japanese ones: 時間 is how Japanese writes, too."""
+    convert, kana = to_simplified().convert, texts.str.contains(KANA)
+    plain = [text if other else convert(text) for text, other in zip(texts, kana, strict=True)]
+    return pl.Series(texts.name, plain, dtype=pl.String)
 
 
 def chinese_marks(text: pl.Expr) -> pl.Expr:
@@ -83,11 +132,30 @@ def plain_spaces(text: pl.Expr) -> pl.Expr:
     return lines.str.replace_all(r"\n{3,}", "\n\n").str.strip_chars()
 
 
+def masked(text: pl.Expr) -> pl.Expr:
+    """With 〔电话〕, 〔邮箱〕, 〔证件号〕 or 〔账号〕 in place of what reaches or names a person."""
+    return where(text, MAY_HOLD, mask)
+
+
+def mask(texts: pl.Series) -> pl.Series:
+    """Texts without telephone numbers, mail addresses, identity and bank cards, QQ and WeChat accounts.
+
+    Twice, because a match takes the character after it, which the next number needs before it.
+    """
+    for pattern, instead in MASKED * 2:
+        texts = texts.str.replace_all(pattern, f"${{1}}{instead}${{2}}")
+    return texts
+
+
 REPAIRS = [
     Repair("invisible", "control, zero-width, bidi and private characters hide copies", visible),
     Repair("width", "Ａ and ３ are typesetting: one letter must be one token", one_width),
+    Repair(
+        "simplified", "the model's texts are simplified: 電話 and 电话 must be the same tokens", simplified
+    ),
     Repair("marks", "a half-width , ? ! ; : after a Chinese character is the keyboard's", chinese_marks),
     Repair("spaces", "runs of spaces and empty lines are layout", plain_spaces),
+    Repair("masked", "nobody's telephone, mail, identity card or account may be learnt or published", masked),
 ]
 
 
@@ -99,9 +167,18 @@ def normalised(text: pl.Expr) -> pl.Expr:
 
 
 def folded(text: pl.Expr) -> pl.Expr:
-    """A text as it is compared, never shown: NFKC, small letters, no white space, nothing invisible."""
+    """A text as it is compared, never shown: NFKC, small, simplified, no white space, nothing invisible.
+
+    Simplified character by character: 乾坤 and 干坤 fold into one, which is no loss where texts are compared.
+    """
     plain = text.str.replace_all(INVISIBLE, "").str.normalize("NFKC").str.to_lowercase()
-    return plain.str.replace_all(r"\s+", "")
+    return where(plain.str.replace_all(r"\s+", ""), traditional(), characters_simplified)
+
+
+def characters_simplified(texts: pl.Series) -> pl.Series:
+    """Texts converted character by character."""
+    table = simplified_characters()
+    return texts.str.replace_many(list(table), list(table.values()))
 
 
 def characters(text: pl.Expr) -> pl.Expr:
@@ -114,7 +191,7 @@ def chinese_share(text: pl.Expr) -> pl.Expr:
 
     Kana are taken off: Japanese has them between its Chinese characters, Chinese has none.
     """
-    kana = text.str.count_matches(r"[\p{Hiragana}\p{Katakana}]").cast(pl.Int64)
+    kana = text.str.count_matches(KANA).cast(pl.Int64)
     chinese = (text.str.count_matches(r"\p{Han}").cast(pl.Int64) - kana).clip(0)
     return chinese / text.str.count_matches(r"[\p{L}\p{N}]").clip(1)
 

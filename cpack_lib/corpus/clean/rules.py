@@ -1,6 +1,6 @@
 """The rules of curation: named reasons to set a line, a document or a pair aside, each with its default.
 
-A rule says of every row of a frame whether it stays. So do `dedup.First`, `contamination.Unseen` and
+A rule says of every row of a frame whether it stays. So do `keys.First`, `contamination.Unseen` and
 `relevance.Relevant`: whatever has a name, a stage, a reason and `judge` can stand in the pipeline's list.
 """
 
@@ -8,16 +8,27 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
-from cpack_lib.corpus.noise import ADVERT, CONTACT, SITE
-from cpack_lib.corpus.text import broken_share, characters, chinese_share, folded, symbol_share
+from cpack_lib.corpus.clean.noise import ADVERT, CONTACT, SITE, flooded_share, repeated_share, spam_score
+from cpack_lib.corpus.clean.text import (
+    REPAIRS,
+    Repair,
+    broken_share,
+    characters,
+    chinese_share,
+    folded,
+    symbol_share,
+)
 
 STAGES = ("pages", "lines", "documents", "sides", "pairs", "set", "kept", "texts")  # in order of work
 PAGES, LINES, DOCUMENTS, SIDES, PAIRS, SET, KEPT, TEXTS = STAGES
 NUMBER = re.compile(r"\d+(\.\d+)?")
+BARE = r"^(?:https?://\S+|[\p{N}\p{P}\p{S}\s]+)$"
+COME_AGAIN = ("heading", "question", "query")  # lines that a page may repeat
+SHORTEST_EXAMPLE = 8  # characters of a row set aside that shows why
 A, B, TEXT = pl.col("text_a"), pl.col("text_b"), pl.col("text")
 
 
@@ -30,6 +41,14 @@ class Judge(Protocol):
 
     def judge(self, frame: pl.DataFrame) -> pl.Series:
         """Whether each row stays."""
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """A rule that says more of the rows it sets aside than its name."""
+
+    def detail(self, aside: pl.DataFrame) -> pl.Series:
+        """What each row was set aside for, a text."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +72,9 @@ def longer_or_without(pattern: str) -> Callable[[float], pl.Expr]:
 
 
 def once(times: float) -> pl.Expr:
-    """The first lines of each document with the same text; headings may come again."""
+    """The first lines of each document with the same text; headings and questions may come again."""
     place = pl.int_range(pl.len()).over("document", folded(TEXT))
-    return (pl.col("kind") == "heading") | (place < times)
+    return pl.col("kind").is_in(COME_AGAIN) | (place < times)
 
 
 def not_everywhere(share: float) -> pl.Expr:
@@ -138,6 +157,27 @@ RULES = [
         0.3,
     ),
     Rule(
+        "repeated",
+        DOCUMENTS,
+        "over this share of the page's characters is of lines that stand in it before",
+        lambda most: repeated_share(pl.col("page")) <= most,
+        0.5,
+    ),
+    Rule(
+        "flood",
+        DOCUMENTS,
+        "over this share of the characters writes up to four of them over and over",
+        lambda most: flooded_share(TEXT) <= most,
+        0.3,
+    ),
+    Rule(
+        "spam",
+        DOCUMENTS,
+        "more words of spam and abuse per 100 characters than this",
+        lambda most: spam_score(TEXT) <= most,
+        2.5,
+    ),
+    Rule(
         "short sides",
         PAIRS,
         "a side with fewer characters than this",
@@ -183,23 +223,68 @@ RULES = [
         ),
         60,
     ),
+    Rule(
+        "flood sides",
+        PAIRS,
+        "over this share of a side writes up to four characters over and over",
+        lambda most: larger(flooded_share) <= most,
+        0.3,
+    ),
+    Rule(
+        "spam sides",
+        PAIRS,
+        "more words of spam and abuse per 100 characters of both sides than this",
+        lambda most: spam_score(pl.concat_str("text_a", "text_b", separator="\n")) <= most,
+        2.5,
+    ),
+    Rule(
+        "bare sides",
+        PAIRS,
+        "a side is a link, or numbers and marks alone",
+        lambda _: ~pl.any_horizontal(side.str.contains(BARE) for side in (A, B)),
+    ),
     Rule("same sides", PAIRS, "both sides are the same text", lambda _: folded(A) != folded(B)),
 ]
 
 
 def chosen(changes: Iterable[str], rules: Iterable[Rule] = RULES) -> list[Rule]:
     """The rules with other limits ("chinese=0.5") or without some ("symbols=off"), or ValueError."""
-    kept = {rule.name: rule for rule in rules}
+    return [step for step in changed(changes, [*rules, *REPAIRS]) if isinstance(step, Rule)]
+
+
+def chosen_repairs(changes: Iterable[str], rules: Iterable[Rule] = RULES) -> list[Repair]:
+    """The repairs that the same changes leave on ("masked=off" leaves telephone numbers), or ValueError."""
+    return [step for step in changed(changes, [*rules, *REPAIRS]) if isinstance(step, Repair)]
+
+
+def changed(changes: Iterable[str], steps: Iterable[Rule | Repair]) -> list[Rule | Repair]:
+    """The rules and repairs after the changes."""
+    kept = {step.name: step for step in steps}
     for change in changes:
         name, _, value = change.partition("=")
         if name not in kept:
             near = get_close_matches(name, kept, n=1) or [", ".join(kept)]
             raise ValueError(f"{change!r} changes no rule: write NAME=LIMIT or NAME=off with NAME {near[0]}")
+        step = kept[name]
+        limited = isinstance(step, Rule) and step.limit is not None
         if value == "off":
             del kept[name]
-        elif kept[name].limit is not None and NUMBER.fullmatch(value):
-            kept[name] = replace(kept[name], limit=float(value))
+        elif limited and NUMBER.fullmatch(value):
+            kept[name] = replace(step, limit=float(value))
         else:
-            number = "" if kept[name].limit is None else f"{name}=NUMBER or "
+            number = f"{name}=NUMBER or " if limited else ""
             raise ValueError(f"{change!r} sets no limit: write {number}{name}=off")
     return list(kept.values())
+
+
+def examples(rejected: pl.DataFrame, per_rule: int = 2) -> pl.DataFrame:
+    """Of each rule the shortest rows that it has set aside: those say most plainly what it is for.
+
+    Rows of a few characters come last, for they could be of any rule. The same rows in whatever order they
+    are given.
+    """
+    texts = [pl.col(name).fill_null("") for name in ("text_a", "text_b")]
+    size = sum(text.str.len_chars() for text in texts)
+    stage = pl.col("stage").replace_strict(STAGES, range(len(STAGES)), default=len(STAGES))
+    order = rejected.sort(stage, "rule", size < SHORTEST_EXAMPLE, size, *texts, maintain_order=True)
+    return order.group_by("stage", "rule", maintain_order=True).head(per_rule)

@@ -1,14 +1,19 @@
 """Copies are found by keys that anyone can compute, and the first of them stays."""
 
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import polars as pl
 import pytest
 import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpack_lib.corpus.dedup import BETWEEN, First, pair_keys, text_keys
+from cpack_lib.corpus.clean.rules import SET
+from cpack_lib.corpus.copies.keys import BETWEEN, First, pair_keys, text_keys
+from cpack_lib.corpus.copies.runs import Place
 
 
 def pairs(*rows: tuple[str, str]) -> pl.DataFrame:
@@ -41,8 +46,20 @@ def slowly_first(keys: list[int], limit: int) -> list[bool]:
 @settings(max_examples=200, deadline=None)
 @given(keys=st.lists(st.integers(0, 6), max_size=40), limit=st.integers(1, 4))
 def test_the_first_of_equal_keys_stay(keys, limit):
-    frame = pl.DataFrame({"a_key": keys}, schema={"a_key": pl.UInt64})
-    assert First("again", "set", "a_key", limit).judge(frame).to_list() == slowly_first(keys, limit)
+    frame, rule = (
+        pl.DataFrame({"a_key": keys}, schema={"a_key": pl.UInt64}),
+        First("again", SET, "a_key", limit),
+    )
+    left = np.array([row % 5 != 3 for row in range(len(keys))], bool)  # some have gone before
+    stays = slowly_first([key for key, asked in zip(keys, left, strict=True) if asked], limit)
+    with TemporaryDirectory() as folder:
+        places, cut = [], len(keys) // 2
+        for start, part in ((0, frame[:cut]), (cut, frame[cut:])):
+            places.append(Place(Path(folder, str(start), "x"), start))
+            places[-1].folder.mkdir(parents=True, exist_ok=True)
+            rule.prepare(places[-1].folder, part)
+        gone = rule.gone(places if cut else places[1:], left)
+    assert sorted(gone) == [row for row, stay in zip(np.flatnonzero(left), stays, strict=True) if not stay]
 
 
 def test_the_rule_says_what_it_does():

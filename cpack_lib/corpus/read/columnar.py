@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from cpack_lib.corpus.schemas import BYTES_PER_SHARD, EXCERPT, ROW, ROWS_PER_SHARD, TEXT, columns_of
+from cpack_lib.corpus.read.schemas import BYTES_PER_SHARD, EXCERPT, ROW, ROWS_PER_SHARD, TEXT, columns_of
 
 Aside = list[tuple[int, str, str]]
 

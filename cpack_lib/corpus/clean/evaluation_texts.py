@@ -1,0 +1,109 @@
+"""The texts of evaluation sets, task by task: an evaluation folder, the embedded world's sets, or C-MTEB."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cpack_lib.corpus import world
+from cpack_lib.work.files import ROOT
+
+TEXT_COLUMNS = (
+    "text",
+    "title",
+    "query",
+    "positive",
+    "negative",
+    "sentence1",
+    "sentence2",
+    "sentences",
+)
+ENDINGS = (".parquet", ".jsonl", ".jsonl.gz")
+BENCHMARK = "MTEB(cmn, v1)"  # mteb's name of C-MTEB without the four sets that MTEB had before it
+OLDER = {
+    "AmazonReviewsClassification": "zh",
+    "MassiveIntentClassification": "zh-CN",
+    "MassiveScenarioClassification": "zh-CN",
+    "STS22": "zh",
+}
+JUDGEMENTS = ("relevant_docs", "top_ranked")  # what mteb holds beside the texts of a search
+BATCH = 65_536  # rows of a hub's table at a time
+
+
+def evaluation_texts(name: str, seed: int = 0) -> Iterator[tuple[str, pl.Series]]:
+    """(task, some of its texts), tasks one after the other: of `folder:PATH`, `world:evaluation` or `cmteb`.
+
+    `cmteb:T2Retrieval,STSB` reads these of the 35 tasks only; what mteb has not in its cache it downloads.
+    """
+    supply, _, address = name.partition(":")
+    if name == "world:evaluation":
+        with tempfile.TemporaryDirectory() as folder:
+            world.write_evaluation(Path(folder), seed)
+            yield from texts_in(Path(folder))
+    elif supply == "cmteb":
+        for task in cmteb_tasks(address):
+            task.load_data()
+            yield from ((task.metadata.name, texts) for texts in task_texts(task))
+            task.unload_data()
+    elif supply == "folder" and (ROOT / address).is_dir():
+        yield from texts_in(ROOT / address)
+    else:
+        raise ValueError(
+            f"{name!r} names no evaluation texts: write world:evaluation, folder:PATH for a folder of "
+            "<type>/<name>/*.parquet, or cmteb"
+        )
+
+
+def texts_in(folder: Path) -> Iterator[tuple[str, pl.Series]]:
+    """(<type>/<name>, texts) of each text column of a folder's files; ValueError where there are none."""
+    found, files = False, (path for path in folder.rglob("*") if path.name.endswith(ENDINGS))
+    for path in sorted(files, key=lambda path: (path.parent, path.name)):
+        frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_ndjson(path)
+        inside = path.parent.relative_to(folder).as_posix()
+        for texts in text_columns(frame):
+            found = True
+            yield path.name.split(".")[0] if inside == "." else inside, texts
+    if not found:
+        raise ValueError(
+            f"{folder} holds no evaluation texts: no file in it that ends in {', '.join(ENDINGS)} has a "
+            f"column named {', '.join(TEXT_COLUMNS)}"
+        )
+
+
+def text_columns(frame: pl.DataFrame) -> Iterator[pl.Series]:
+    """Each text column of a table of any task type, its lists as one, without nulls."""
+    for column in TEXT_COLUMNS:
+        if column in frame.columns:
+            texts = frame[column].explode() if frame[column].dtype == pl.List else frame[column]
+            yield texts.cast(pl.String).drop_nulls()
+
+
+def cmteb_tasks(names: str) -> list[Any]:
+    """The tasks of C-MTEB, or those named with commas between; ValueError for one that it does not have."""
+    import mteb  # takes seconds, and only those who ask for C-MTEB need it
+
+    tasks = {task.metadata.name: task for task in mteb.get_benchmark(BENCHMARK).tasks}
+    tasks |= {name: mteb.get_task(name, hf_subsets=[subset]) for name, subset in OLDER.items()}
+    wanted = [name.strip() for name in names.split(",")] if names else list(tasks)
+    if strangers := [name for name in wanted if name not in tasks]:
+        raise ValueError(f"{strangers[0]!r} is no task of C-MTEB: name one of {', '.join(tasks)}")
+    return [tasks[name] for name in wanted]
+
+
+def task_texts(task: Any) -> Iterator[pl.Series]:
+    """The text columns of every table of a loaded mteb task, batch by batch."""
+    for table in tables_of(task.dataset):
+        for frame in table.with_format("polars").iter(BATCH):
+            yield from text_columns(frame)
+
+
+def tables_of(data: Any) -> Iterator[Any]:
+    """The Hugging Face tables in mteb's nest of subsets and splits."""
+    if isinstance(data, Mapping):
+        for name, inner in data.items():
+            if name not in JUDGEMENTS:
+                yield from tables_of(inner)
+    elif hasattr(data, "with_format"):
+        yield data

@@ -1,0 +1,131 @@
+"""Near copies: rows that meet in a band and whose sketches agree are joined; of each group one stays.
+
+Band by band and bucket by bucket: what is held is one bucket's keys, the rows that meet in it, and 16 bytes
+for each pair of rows that is alike. Every row of a bucket's group is compared with the first of the group and
+with the one before it, so that a group of a million costs two million comparisons, not 10¹².
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from cpack_lib.corpus.clean.rules import SET, TEXTS
+from cpack_lib.corpus.copies.minhash import band_keys, bands, likeness, minima, sketches
+from cpack_lib.corpus.copies.runs import Place, buckets, places_among_equals, write_runs
+from cpack_lib.work.workers.pool import each
+
+AT_A_TIME = 1 << 16  # pairs of rows whose sketches are compared: 2 × 16 MiB with two sides
+
+
+@dataclass(frozen=True)
+class Near:
+    """A rule over a whole set: of the rows joined by a likeness of at least `limit`, the first stays."""
+
+    name: str
+    stage: str
+    sides: tuple[str, ...]
+    limit: float
+
+    @property
+    def reason(self) -> str:
+        """The rule in words."""
+        return f"a copy but for some words: a likeness of at least {self.limit}"
+
+    @property
+    def runs(self) -> str:
+        """The name of its files in a part."""
+        return f"near-{'-'.join(self.sides)}"
+
+    def prepare(self, folder: Path, rows: pl.DataFrame) -> None:
+        """Write the bands and the sketches of a part's rows."""
+        found = [minima(rows[side]) for side in self.sides]
+        whole = np.logical_and.reduce([filled for _, filled in found])  # both sides have n-grams
+        sides = [side for side, _ in found]
+        keys = band_keys([side[whole] for side in sides], self.limit)
+        write_runs(folder, self.runs, keys, np.flatnonzero(whole))
+        np.save(folder / f"{self.runs}.sketches.npy", sketches(sides))
+
+    def gone(
+        self, places: Sequence[Place], left: np.ndarray, folder: Path, workers: int | str = 1
+    ) -> np.ndarray:
+        """The rows of all parts that go, of those `left` by the rules before: (N,) bool -> (M,).
+
+        The bands' edges are kept in `folder`: a killed search goes on with the bands that are missing.
+        """
+        np.save(folder / f"{self.runs}.left.npy", left)
+        count, _ = bands(self.limit)
+        tasks = [(f"band {band} of {self.runs}", (self, places, folder, band)) for band in range(count)]
+        paths = [path for _, path in each(band_edges, tasks, workers)]
+        return later_ones(np.concatenate([np.empty((0, 2), np.int64), *map(np.load, paths)]))
+
+
+def band_edges(rule: Near, places: Sequence[Place], folder: Path, band: int) -> Path:
+    """The file with the rows that meet in a band and are alike, (E, 2) int64; made unless it is there."""
+    path = folder / f"{rule.runs}.edges-{band:03}.npy"
+    if not path.exists():
+        left = np.load(folder / f"{rule.runs}.left.npy", mmap_mode="r")
+        edges = [alike(rule, places, meetings(*bucket, left)) for bucket in buckets(places, rule.runs, band)]
+        aside = path.with_name(f".{path.name}")
+        np.save(aside.with_suffix(".new.npy"), np.concatenate([np.empty((0, 2), np.int64), *edges]))
+        aside.with_suffix(".new.npy").replace(path)
+    return path
+
+
+def meetings(keys: np.ndarray, rows: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Each row with the first of its group and with the one before it: (M,), (M,) -> (E, 2), once each."""
+    stay = left[rows]
+    keys, rows = keys[stay], rows[stay]
+    place = places_among_equals(keys)
+    later = np.flatnonzero(place > 0)
+    firsts, befores = rows[later - place[later]], rows[later - 1]
+    third = place[later] > 1  # a second row's first is the one before it
+    again = np.stack([befores[third], rows[later][third]], axis=1)
+    return np.concatenate([np.stack([firsts, rows[later]], axis=1), again])
+
+
+def alike(rule: Near, places: Sequence[Place], edges: np.ndarray) -> np.ndarray:
+    """Those of the edges whose rows have sketches as alike as the rule asks: (E, 2) -> (F, 2)."""
+    kept = [np.empty((0, 2), np.int64)]
+    for start in range(0, len(edges), AT_A_TIME):
+        some = edges[start : start + AT_A_TIME]
+        one, other = (sketches_of(rule, places, some[:, end]) for end in (0, 1))
+        kept.append(some[likeness(one, other) >= rule.limit])
+    return np.concatenate(kept)
+
+
+def sketches_of(rule: Near, places: Sequence[Place], rows: np.ndarray) -> np.ndarray:
+    """The sketches of rows of all parts, each read from its part's file: (M,) -> (M, S, P) uint8."""
+    starts = np.array([place.start for place in places])
+    part = np.searchsorted(starts, rows, "right") - 1  # (M,); of empty parts the last, which holds the row
+    found = None
+    for number in np.unique(part):
+        own = np.flatnonzero(part == number)
+        file = np.load(places[number].folder / f"{rule.runs}.sketches.npy", mmap_mode="r")
+        found = np.empty((len(rows), *file.shape[1:]), np.uint8) if found is None else found
+        found[own] = file[rows[own] - starts[number]]
+    return found
+
+
+def later_ones(edges: np.ndarray) -> np.ndarray:
+    """The rows of each connected group but its first: (E, 2) -> (M,), sorted."""
+    rows, ends = np.unique(edges, return_inverse=True)  # (V,): the rows that have an edge
+    ends = ends.reshape(edges.shape)
+    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(rows), len(rows)))
+    _, group = connected_components(graph, directed=False)
+    _, first = np.unique(group, return_index=True)
+    return np.delete(rows, first)
+
+
+def near_copies(limit: float) -> list[Near]:
+    """The rules against near copies of pairs and of texts; none for a limit of 0."""
+    if not limit:
+        return []
+    return [
+        Near("pair nearly again", SET, ("text_a", "text_b"), limit),
+        Near("text nearly again", TEXTS, ("text",), limit),
+    ]

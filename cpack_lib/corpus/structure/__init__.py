@@ -1,0 +1,1 @@
+"""Pages as blocks, and the pairs that their structure offers."""

@@ -1,0 +1,1 @@
+"""Functions over named tasks: in this process, in several, or on Ray."""
