@@ -5,15 +5,18 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 LONGEST_CELL, LONGEST_TABLE = 300, 50  # characters, rows
-UNSEEN = ("Cc", "Cf", "Cs")  # categories of control, of format (and of the direction of writing), of half a pair
-MARKS = re.compile(r"[&<>|`*\\\[\]!~$#{}@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
+WHITE = 20  # characters of a text that are read for each that is shown
+UNSEEN = ("Cc", "Cf", "Cs")  # control, format (also the direction of writing), half a character
+MARKS = re.compile(r"[&<>|`*\\\[\]!~$#{}@]|(?<![^\W_])_|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def plain(text: str, longest: int = LONGEST_CELL) -> str:
     """A text on one line, cut, without what cannot be seen or turns the direction of writing."""
-    lines = (" ".join(line.split()) for line in text.splitlines())
+    start = text[: WHITE * longest]
+    lines = (" ".join(line.split()) for line in start.splitlines())
     seen = [c for c in " / ".join(filter(None, lines)) if unicodedata.category(c) not in UNSEEN]
-    return "".join(seen[:longest]) + ("…" if len(seen) > longest else "")
+    cut = len(seen) > longest or len(start) < len(text)
+    return "".join(seen[:longest]) + ("…" if cut else "")
 
 
 def escaped(text: str, longest: int = LONGEST_CELL) -> str:
@@ -21,13 +24,13 @@ def escaped(text: str, longest: int = LONGEST_CELL) -> str:
     return MARKS.sub(lambda mark: f"&#{ord(mark[0])};", plain(text, longest))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str | int | float]]) -> str:
-    """A Markdown table, numbers to the right; of a long one the first rows."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str | int | float]], most: int = LONGEST_TABLE) -> str:
+    """A Markdown table, numbers to the right; of more rows than `most` the first."""
     rows = list(rows)
-    numbers = [rows and not isinstance(cell, str) for cell in (rows[0] if rows else head)]
+    numbers = [bool(rows) and not isinstance(cell, str) for cell in (rows[0] if rows else head)]
     lines = [head, ["---:" if number else "---" for number in numbers]]
-    lines += [[shown(cell) for cell in row] for row in rows[:LONGEST_TABLE]]
-    more = [f"\n\nand {len(rows) - LONGEST_TABLE:,} more."] if len(rows) > LONGEST_TABLE else []
+    lines += [[shown(cell) for cell in row] for row in rows[:most]]
+    more = [f"\n\nand {len(rows) - most:,} more."] if len(rows) > most else []
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "".join(more)
 
 
