@@ -1,12 +1,14 @@
-"""What benchmarks share: memory of one process, this machine's matmul peak, measurements that are kept."""
+"""What benchmarks share: memory of processes, this machine's matmul peak, measurements that are kept."""
 
 import json
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import torch
@@ -24,6 +26,47 @@ def peak_gib() -> float:
         held = next(line for line in status.read_text().splitlines() if "VmHWM" in line)
         return int(held.split()[1]) * KIB / GIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB  # bytes on macOS
+
+
+def descendants(parent: int) -> Iterator[int]:
+    """All processes below one, from Linux's /proc."""
+    with suppress(OSError):  # it ended while we read
+        for path in list(Path(f"/proc/{parent}/task").glob("*/children")):
+            for child in map(int, path.read_text().split()):
+                yield child
+                yield from descendants(child)
+
+
+def tree_gib(process: int) -> float:
+    """What a process and all below it hold now, shared pages counted once; from Linux's /proc."""
+    held = 0
+    for each in (process, *descendants(process)):
+        with suppress(OSError):  # it ended while we read
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+            held += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return held * KIB / GIB
+
+
+class Most:
+    """The `most` that a number has been while a block ran, looked at every so many seconds by a thread."""
+
+    def __init__(self, number: Callable[[], float], seconds: float = 0.2):
+        self.number, self.seconds, self.most = number, seconds, number()
+        self.over, self.thread = Event(), Thread(target=self.look, daemon=True)
+
+    def look(self) -> None:
+        """Look until the block is over."""
+        while not self.over.wait(self.seconds):
+            self.most = max(self.most, self.number())
+
+    def __enter__(self) -> "Most":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+        self.most = max(self.most, self.number())
 
 
 def matmul_peak(kind: torch.dtype, edge: int = 4_096, tries: int = 5) -> float:

@@ -1,12 +1,16 @@
 """Promises of cpack_lib.work.measure: a measurement has a process and a peak of its own, and is kept."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
 
 from cpack_lib.work import measure
-from cpack_lib.work.measure import Journal, matmul_peak, peak_gib
+from cpack_lib.work.measure import Journal, Most, descendants, matmul_peak, peak_gib, tree_gib
 
 SCRIPT = """
 import json, sys
@@ -59,6 +63,42 @@ def test_other_code_is_measured_anew(journal, tmp_path):
     for _ in range(2):
         Journal(journal.script, journal.path).measured({"mib": 1})
     assert (tmp_path / "runs").read_text() == "xx"
+
+
+HOLDER = """
+import subprocess, sys, time
+held = b"x" * (300 << 20)
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]]) if len(sys.argv) > 1 else None
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_memory_of_a_tree_is_that_of_all_processes_in_it():
+    before = tree_gib(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", HOLDER, HOLDER], stdout=subprocess.PIPE) as holder:
+        try:
+            assert [holder.stdout.readline() for _ in range(2)] == [b"held\n"] * 2
+            below = list(descendants(os.getpid()))
+            assert holder.pid in below and set(descendants(holder.pid)) < set(below)
+            assert tree_gib(os.getpid()) - before == pytest.approx(600 / 1024, abs=0.08)
+            assert tree_gib(holder.pid) == pytest.approx(600 / 1024, abs=0.08)
+        finally:
+            for process in [*descendants(holder.pid), holder.pid]:
+                os.kill(process, 9)
+    assert tree_gib(holder.pid) == 0  # it is gone
+
+
+def test_the_most_of_a_block_is_found_between_its_ends():
+    height = [1.0]
+    with Most(lambda: height[0], seconds=0.01) as most:
+        height[0] = 5.0
+        time.sleep(0.2)
+        height[0] = 2.0
+    assert most.most == 5.0
+    height[0] = 9.0
+    time.sleep(0.05)
+    assert most.most == 5.0  # it looks no more
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
