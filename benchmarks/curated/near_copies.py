@@ -221,7 +221,8 @@ def measured(name: str, rows: int, who: str, thresholds: list[float], code: str 
 
     `code` is a mark for the journal: datatrove's script is no part of this one.
     """
-    folder, place = texts_of(name, rows), PLACE / "search"
+    [(_, folder)] = each(texts_of, [(name, (name, rows))], WORKERS)  # the memory it takes is not ours
+    place = PLACE / "search"
     shutil.rmtree(place, ignore_errors=True)
     if who == "datatrove":
         told = theirs(folder, place, **options)

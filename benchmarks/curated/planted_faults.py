@@ -83,7 +83,8 @@ def rules_of(truth: pl.DataFrame, rejected: pl.DataFrame) -> Iterator[dict]:
 
 def foreign_pairs(rows: int) -> dict:
     """The rule for pairs without Chinese, against the language of the embedded world's pairs."""
-    pairs = open_table("world:pairs", "pairs", rows=rows).read().with_row_index("document")
+    pairs = open_table("world:pairs", "pairs", rows=rows).read().filter("truth_match")
+    pairs = pairs.with_row_index("document")
     rule = [rule for rule in RULES if rule.name == "chinese sides"]
     aside = treat_pairs(pairs, rule).aside["document"].cast(pl.UInt32)
     truth = pairs.filter(language="en")["document"]

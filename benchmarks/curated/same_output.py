@@ -65,7 +65,8 @@ def measured(table: str, evaluation: str, rows: int, workers: str, kills: int) -
     pipeline.ROWS_PER_SHARD = -(-len(pairs) // SHARDS)
     if workers == "ray":
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        ray.init("local", num_cpus=2, include_dashboard=False, logging_level="error")
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+        ray.init("local", num_cpus=2, **quiet)
     with tempfile.TemporaryDirectory(dir=PLACE) as name:
         folder = Path(name)
         rules = [*RULES, *decontamination(evaluation, folder / ".parts" / "evaluation")]
@@ -75,6 +76,7 @@ def measured(table: str, evaluation: str, rows: int, workers: str, kills: int) -
         pipeline.curate([], given, folder, rules, [*copies(3), *near_copies(0.8)], workers=workers)
         seconds = time.perf_counter() - started
         digest = digest_of_files(folder)
+    ray.shutdown()
     told = {"workers": workers, "rows": len(pairs), "killed": len(killed)}
     return told | {"digest": digest, "seconds": seconds}
 
