@@ -13,8 +13,8 @@ import statistics
 from pathlib import Path
 
 from cpack_lib.corpus import world
-from cpack_lib.work.files import ROOT, runs_folder
-from cpack_lib.work.measure import GIB, Journal, digest_of
+from cpack_lib.work.files import ROOT, digest_of, runs_folder
+from cpack_lib.work.measure import GIB, Journal
 from cpack_lib.work.results import write_result
 from cpack_lib.work.workers.pool import each
 

@@ -144,6 +144,7 @@ def prepared(rule: Near, file: Path, folder: Path) -> int:
     """Bands and sketches of a file's texts, and how many texts there are."""
     folder.mkdir(parents=True)
     texts = pl.read_parquet(file)
+    texts.write_ipc(folder / f"{rule.table}.arrow", compression="uncompressed")
     rule.prepare(folder, texts)
     return len(texts)
 
@@ -177,10 +178,13 @@ def ours(texts: Path, place: Path, threshold: float) -> dict:
     return {"seconds": moments[-1] - moments[0], "stages": stages}
 
 
-def our_groups(place: Path, texts: int) -> np.ndarray:
-    """The groups that the search has left in its files."""
-    edges = [np.load(path) for path in sorted(place.glob("*.edges-*.npy"))]
-    return groups_of(np.concatenate(edges), texts)
+def our_groups(place: Path, texts: int, threshold: float) -> np.ndarray:
+    """The groups that the search has found, from the files it has left."""
+    rule, starts, places = near_copies(threshold)[1], 0, []
+    for folder in sorted(path.parent for path in place.glob(f"*/{rule.table}.arrow")):
+        places.append(Place(folder, starts))
+        starts += pl.read_ipc(folder / f"{rule.table}.arrow").height
+    return groups_of(rule.edges(places, np.ones(starts, bool), place), texts)
 
 
 def datatrove_python() -> Path:
@@ -234,7 +238,11 @@ def measured(name: str, rows: int, who: str, thresholds: list[float], code: str 
     told["texts"] = sum(map(len, frames))
     if thresholds:
         counts = [len(frame) for frame in frames]
-        group = their_groups(place, counts) if who == "datatrove" else our_groups(place, sum(counts))
+        group = (
+            their_groups(place, counts)
+            if who == "datatrove"
+            else our_groups(place, sum(counts), options["threshold"])
+        )
         pairs, likeness = brute_force(pl.concat(frames)["text"])
         told["at"] = {str(each): scored(group, pairs, likeness, each) for each in thresholds}
     kept = pl.scan_parquet(place / "kept" / "*.parquet").select(pl.len()).collect().item()

@@ -24,8 +24,7 @@ from cpack_lib.corpus.parts import SETS, Part, digest_of_rows, fates_of, finish_
 from cpack_lib.corpus.read.schemas import BYTES_PER_SHARD, ROWS_PER_SHARD
 from cpack_lib.corpus.structure.pairs import MAKERS
 from cpack_lib.corpus.treat import Treated, treat_documents, treat_pairs
-from cpack_lib.work.files import digest
-from cpack_lib.work.measure import digest_of
+from cpack_lib.work.files import digest, digest_of
 from cpack_lib.work.workers.pool import each, ready
 
 WRITTEN = ("pairs", "texts", "rejected")
@@ -61,7 +60,7 @@ def curate(
         tasks = part_tasks(folder / ".parts", treats, copies, digest(recipe))
         made = [part for _, part in each(make_part, tasks, workers)]
         search, fates = searched(folder / ".parts", made, copies, workers)
-        columns = {name: columns_of([part.folder / f"{name}.parquet" for part in made]) for name in SETS}
+        columns = {name: columns_of([part.folder / f"{name}.arrow" for part in made]) for name in SETS}
         tasks = [
             (part.folder.name, (part.folder, part.folder / search.name, fate, columns, last, copies))
             for part, fate in zip(made, fates, strict=True)
@@ -103,7 +102,7 @@ def mark_of(rule: Judge | First | Near) -> str:
 
 def columns_of(paths: Sequence[Path]) -> dict[str, pl.DataType]:
     """The columns of all these files together, which every shard made of them will have."""
-    frames = [pl.DataFrame(schema=pl.read_parquet_schema(path)) for path in paths]
+    frames = [pl.DataFrame(schema=pl.read_ipc_schema(path)) for path in paths]
     return dict(pl.concat(frames, how="diagonal_relaxed").schema) if frames else {}
 
 

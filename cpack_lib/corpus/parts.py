@@ -55,12 +55,10 @@ def new_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
     return folder
 
 
-def counted_part(folder: Path) -> Part:
-    """The part in a folder."""
-    return Part(
-        folder,
-        *(pl.scan_parquet(folder / f"{name}.parquet").select(pl.len()).collect().item() for name in SETS),
-    )
+def part_in(folder: Path, scan: Callable[[Path], pl.LazyFrame], ending: str) -> Part:
+    """The part in a folder, its tables in files with this ending."""
+    tables = (scan(folder / f"{name}{ending}") for name in SETS)
+    return Part(folder, *(table.select(pl.len()).collect().item() for table in tables))
 
 
 def make_part(
@@ -75,14 +73,14 @@ def make_part(
         treated = treat(shard)
         for name, stage in SETS.items():
             rows = getattr(treated, name)
-            rows.write_parquet(aside / f"{name}.parquet")
+            rows.write_ipc(aside / f"{name}.arrow", compression="uncompressed")
             for rule in (rule for rule in copies if rule.stage == stage):
                 rule.prepare(aside, rows)
         treated.aside.write_parquet(aside / "aside.parquet")
         treated.counts.write_parquet(aside / "counts.parquet")
 
     made = new_folder(folder, fill)
-    return counted_part(made)
+    return part_in(made, pl.scan_ipc, ".arrow")
 
 
 def finish_part(
@@ -102,7 +100,7 @@ def finish_part(
     def fill(aside: Path) -> None:
         counts, lost = [pl.read_parquet(made / "counts.parquet")], [pl.read_parquet(made / "aside.parquet")]
         for name, written in (("pairs", PAIRS_WRITTEN), ("texts", TEXTS_WRITTEN)):
-            rows, told, gone = without(made / f"{name}.parquet", *fates[name], SETS[name], copies)
+            rows, told, gone = without(made / f"{name}.arrow", *fates[name], SETS[name], copies)
             if name == "pairs":
                 rows, judged, set_aside = apply(rules, KEPT, rows)
                 told, gone = told + judged, gone + set_aside
@@ -114,14 +112,14 @@ def finish_part(
         together(COUNTS, counts).write_parquet(aside / "counts.parquet")
 
     kept = new_folder(folder, fill)
-    return counted_part(kept)
+    return part_in(kept, pl.scan_parquet, ".parquet")
 
 
 def without(
     path: Path, fates: Path, start: int, stage: str, copies: Sequence[First | Near]
 ) -> tuple[pl.DataFrame, list[pl.DataFrame], list[pl.DataFrame]]:
     """(the rows that stay, COUNTS of each rule over the whole set, the rows that each sets aside)."""
-    rows = pl.read_parquet(path)
+    rows = pl.read_ipc(path)
     fate = pl.Series("fate", np.load(fates, mmap_mode="r")[start : start + len(rows)])
     counts, aside = [], []
     for number, rule in enumerate((rule for rule in copies if rule.stage == stage), start=1):

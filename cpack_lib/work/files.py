@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import xxhash
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = "cpack_lib/corpus/world"  # facts, grammars and articles that every world: table is made from
@@ -76,7 +78,7 @@ def table_identity(table: str) -> str:
     if supply == "labelled":  # NAME@FOLDER, or NAME and NAME@hub for the hub
         address = address.partition("@")[2]
         supply = "hub" if address in ("", "hub") else "folder"
-    if supply == "hub":
+    if supply in ("hub", "cmteb"):
         return digest(table)
     path = ROOT / (WORLD if supply == "world" else address)
     if not path.exists():
@@ -98,3 +100,11 @@ def ends(path: Path) -> str:
 def digest(value: Any) -> str:
     """16 hex digits for a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """What tells the contents of some files from any others."""
+    digest = xxhash.xxh3_64()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

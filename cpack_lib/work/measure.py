@@ -5,16 +5,15 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import torch
-import xxhash
 
-from cpack_lib.work.files import ROOT
+from cpack_lib.work.files import ROOT, digest_of
 
 KIB, GIB = 2**10, 2**30
 
@@ -107,11 +106,3 @@ class Journal:
             line = {"given": given, "turn": turn, "code": self.code, "told": told}
             journal.write(json.dumps(line) + "\n")
         return told
-
-
-def digest_of(paths: Iterable[Path]) -> str:
-    """What tells the contents of some files from any others."""
-    digest = xxhash.xxh3_64()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

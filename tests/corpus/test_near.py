@@ -9,7 +9,7 @@ import pytest
 
 from cpack_lib.corpus.clean.rules import SET, TEXTS
 from cpack_lib.corpus.copies import near, runs
-from cpack_lib.corpus.copies.minhash import NGRAM, band_keys, bands, bare, likeness, minima, sketches
+from cpack_lib.corpus.copies.minhash import NGRAM, band_keys, bands, bare, jaccard, likeness, minima, sketches
 from cpack_lib.corpus.copies.near import Near, later_ones, meetings, near_copies
 from cpack_lib.corpus.copies.runs import Place
 
@@ -32,7 +32,7 @@ def ngrams(text: str) -> set[str]:
     return {text[i : i + NGRAM] for i in range(max(1, len(text) - NGRAM + 1))} - {""}
 
 
-def jaccard(one: str, other: str) -> float:
+def jaccard_of(one: str, other: str) -> float:
     one, other = ngrams(one), ngrams(other)
     return len(one & other) / len(one | other) if one | other else 0.0
 
@@ -43,6 +43,7 @@ def gone(folder, rule, frames, left=None, workers=1):
     for number, frame in enumerate(frames):
         place = Place(folder / str(number), start)
         place.folder.mkdir(parents=True)
+        frame.write_ipc(place.folder / f"{rule.table}.arrow", compression="uncompressed")
         rule.prepare(place.folder, frame)
         places.append(place)
         start += len(frame)
@@ -63,7 +64,7 @@ def test_the_estimate_is_the_jaccard_similarity_of_the_n_grams(family):
     assert filled.all()
     few = list(combinations(range(60), 2))
     one, other = (sketches([found])[[pair[end] for pair in few]] for end in (0, 1))
-    true = np.array([jaccard(family[i], family[j]) for i, j in few])
+    true = np.array([jaccard_of(family[i], family[j]) for i, j in few])
     error = likeness(one, other) - true
     assert abs(error[true > 0.2].mean()) < 0.03 and np.abs(error).max() < 0.2
     assert (likeness(one, one) == 1).all()
@@ -103,14 +104,27 @@ def test_equal_minima_of_both_sides_make_a_band_equal_and_nothing_else_does():
 def test_what_goes_is_what_brute_force_joins(tmp_path, monkeypatch, family, limit):
     monkeypatch.setattr(runs, "KEYS_PER_BUCKET", 50)
     monkeypatch.setattr(near, "AT_A_TIME", 7)
+    monkeypatch.setattr(near, "READ_AT_A_TIME", 5)
     frame = pl.DataFrame({"text": family})
-    found = set(gone(tmp_path, Near("near", TEXTS, ("text",), limit), [frame[:100], frame[:0], frame[100:]]))
-    sure, possible = set(), set()
-    for i, j in combinations(range(len(family)), 2):
-        if (alike := jaccard(family[i], family[j])) >= limit - 0.12:
-            possible.add(j)
-            sure |= {j} if alike >= limit + 0.12 or alike == 1 else set()
-    assert sure and sure <= found <= possible
+    found = gone(tmp_path, Near("near", TEXTS, ("text",), limit), [frame[:100], frame[:0], frame[100:]])
+    pairs = combinations(range(len(family)), 2)
+    assert found == later([(i, j) for i, j in pairs if jaccard_of(family[i], family[j]) >= limit]) != []
+
+
+def later(edges: list[tuple[int, int]]) -> list[int]:
+    """The rows of each joined group but its first, by hand."""
+    first = {row: row for edge in edges for row in edge}
+    for _ in edges:
+        for i, j in edges:
+            first[i] = first[j] = min(first[i], first[j])
+    return sorted(row for row, least in first.items() if row != least)
+
+
+def test_jaccard_is_that_of_the_sets(family):
+    one = pl.Series(["", "。", "泡菜", "泡菜泡菜泡菜", *family[:40]])
+    other = pl.Series(["", "泡菜", "泡菜！", "泡菜泡", *family[1:41]])
+    assert np.allclose(jaccard(one, other), [jaccard_of(*both) for both in zip(one, other, strict=True)])
+    assert jaccard(one[:0], other[:0]).shape == (0,)
 
 
 def test_two_questions_about_one_passage_stay_and_an_edited_pair_goes(tmp_path):
@@ -149,7 +163,7 @@ def test_processes_find_the_same(tmp_path, family):
 def test_a_killed_search_goes_on_with_the_bands_that_are_missing(tmp_path, monkeypatch, family):
     frame, rule = pl.DataFrame({"text": family}), near_copies(0.7)[1]
     whole = gone(tmp_path / "whole", rule, [frame])
-    made = near.alike
+    made = near.likely
     turns = iter(range(1000))
 
     def killed(*given):
@@ -157,13 +171,13 @@ def test_a_killed_search_goes_on_with_the_bands_that_are_missing(tmp_path, monke
             raise KeyboardInterrupt
         return made(*given)
 
-    monkeypatch.setattr(near, "alike", killed)
+    monkeypatch.setattr(near, "likely", killed)
     with pytest.raises(KeyboardInterrupt):
         gone(tmp_path / "again", rule, [frame])
     done = len(list((tmp_path / "again").glob("*edges*")))
-    monkeypatch.setattr(near, "alike", made)
+    monkeypatch.setattr(near, "likely", made)
     asked = []
-    monkeypatch.setattr(near, "alike", lambda *given: asked.append(1) or made(*given))
+    monkeypatch.setattr(near, "likely", lambda *given: asked.append(1) or made(*given))
     places = [Place(tmp_path / "again" / "0", 0)]
     again = rule.gone(places, np.ones(len(frame), bool), tmp_path / "again")
     assert again.tolist() == whole and done == 4 and len(asked) == bands(0.7)[0] - 4

@@ -7,6 +7,7 @@ two questions about one passage are not taken for one.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -30,16 +31,42 @@ def bare(text: pl.Expr) -> pl.Expr:
 
 def minima(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """The P minima of each text's n-grams, and whether it has any: N texts -> (N, P) uint32, (N,) bool."""
-    name = texts.name
-    hashes, offsets = grams(texts.to_frame().select(bare(pl.col(name))).to_series(), NGRAM)
+    hashes, offsets = grams_of(texts)
     found = np.empty((len(texts), PERMUTATIONS), np.uint32)
     for start in range(0, len(texts), ROWS_AT_A_TIME):
         own = offsets[start : start + ROWS_AT_A_TIME + 1]
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(
             hashes[own[0] : own[-1]], (own - own[0]).astype(np.uint64), PERMUTATIONS, SEED
         )
-        found[start : start + ROWS_AT_A_TIME] = matrix.to_rows()
+        filled = found[start : start + ROWS_AT_A_TIME]
+        filled.flat = np.fromiter(chain.from_iterable(matrix.to_rows()), np.uint32, filled.size)
     return found, offsets[1:] > offsets[:-1]
+
+
+def grams_of(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of each text's n-grams, and where they begin: N texts -> (M,) uint64, (N + 1,) int64."""
+    return grams(texts.to_frame("text").select(bare(pl.col("text"))).to_series(), NGRAM)
+
+
+def jaccard(one: pl.Series, other: pl.Series) -> np.ndarray:
+    """J itself, text by text, 0 where neither has n-grams: M texts, M texts -> (M,)."""
+    sets = [distinct(*grams_of(texts)) for texts in (one, other)]
+    sizes = [np.bincount(number, minlength=len(one)) for number, _ in sets]  # (M,) each
+    number, hashes = (np.concatenate(both) for both in zip(*sets, strict=True))
+    order = np.lexsort((hashes, number))
+    number, hashes = number[order], hashes[order]
+    again = (number[1:] == number[:-1]) & (hashes[1:] == hashes[:-1])
+    shared = np.bincount(number[1:][again], minlength=len(one))  # (M,)
+    return shared / np.maximum(sizes[0] + sizes[1] - shared, 1)
+
+
+def distinct(hashes: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each text's hashes once: (M,), (N + 1,) -> numbers of the texts (F,), hashes (F,)."""
+    number = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((hashes, number))
+    number, hashes = number[order], hashes[order]
+    first = np.append(True, (number[1:] != number[:-1]) | (hashes[1:] != hashes[:-1]))[: len(number)]
+    return number[first], hashes[first]
 
 
 def bands(threshold: float) -> tuple[int, int]:

@@ -1,11 +1,13 @@
-"""Near copies: rows that meet in a band and whose sketches agree are joined; of each group one stays.
+"""Near copies: rows that meet in a band and are truly alike are joined; of each group one stays.
+
+Sketches say which of those that meet may be alike; where they leave a doubt, the texts themselves decide.
 
 Band by band and bucket by bucket: what is held is one bucket's keys, the rows that meet in it, and 16 bytes
 for each pair of rows that is alike. Every row of a bucket's group is compared with the first of the group and
 with the one before it, so that a group of a million costs two million comparisons, not 10¹².
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +17,21 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cpack_lib.corpus.clean.rules import SET, TEXTS
-from cpack_lib.corpus.copies.minhash import band_keys, bands, likeness, minima, sketches
+from cpack_lib.corpus.copies.minhash import (
+    PERMUTATIONS,
+    band_keys,
+    bands,
+    jaccard,
+    likeness,
+    minima,
+    sketches,
+)
 from cpack_lib.corpus.copies.runs import Place, buckets, places_among_equals, write_runs
 from cpack_lib.work.workers.pool import each
 
 AT_A_TIME = 1 << 16  # pairs of rows whose sketches are compared: 2 × 16 MiB with two sides
+READ_AT_A_TIME = 1 << 13  # pairs of rows whose texts are compared
+DOUBT = 0.12  # from the limit, within which an estimate decides nothing: five times its usual error
 
 
 @dataclass(frozen=True)
@@ -50,30 +62,58 @@ class Near:
         write_runs(folder, self.runs, keys, np.flatnonzero(whole))
         np.save(folder / f"{self.runs}.sketches.npy", sketches(sides))
 
+    @property
+    def table(self) -> str:
+        """Which of a part's tables has the sides."""
+        return "texts" if self.sides == ("text",) else "pairs"
+
     def gone(
         self, places: Sequence[Place], left: np.ndarray, folder: Path, workers: int | str = 1
     ) -> np.ndarray:
-        """The rows of all parts that go, of those `left` by the rules before: (N,) bool -> (M,).
+        """The rows of all parts that go, of those `left` by the rules before: (N,) bool -> (M,)."""
+        return later_ones(self.edges(places, left, folder, workers))
+
+    def edges(
+        self, places: Sequence[Place], left: np.ndarray, folder: Path, workers: int | str = 1
+    ) -> np.ndarray:
+        """The rows of all parts that are alike: (N,) bool -> (E, 2).
 
         The bands' edges are kept in `folder`: a killed search goes on with the bands that are missing.
         """
         np.save(folder / f"{self.runs}.left.npy", left)
         count, _ = bands(self.limit)
         tasks = [(f"band {band} of {self.runs}", (self, places, folder, band)) for band in range(count)]
-        paths = [path for _, path in each(band_edges, tasks, workers)]
-        return later_ones(np.concatenate([np.empty((0, 2), np.int64), *map(np.load, paths)]))
+        found = [np.load(path) for _, path in each(band_edges, tasks, workers)]
+        edges = np.unique(np.concatenate([np.empty((0, 3), np.int64), *found]), axis=0)
+        sure, doubtful = (edges[edges[:, 2] == flag, :2] for flag in (1, 0))
+        tasks = [
+            (f"{self.runs} from {start}", (self, places, doubtful[start : start + READ_AT_A_TIME]))
+            for start in range(0, len(doubtful), READ_AT_A_TIME)
+        ]
+        return np.concatenate([sure, *(some for _, some in each(true_edges, tasks, workers))])
 
 
 def band_edges(rule: Near, places: Sequence[Place], folder: Path, band: int) -> Path:
-    """The file with the rows that meet in a band and are alike, (E, 2) int64; made unless it is there."""
+    """The file with the rows that meet in a band and may be alike, (E, 3) int64; made unless it is there.
+
+    The third column is 1 where the sketches leave no doubt, 0 where the texts have to be looked at.
+    """
     path = folder / f"{rule.runs}.edges-{band:03}.npy"
     if not path.exists():
         left = np.load(folder / f"{rule.runs}.left.npy", mmap_mode="r")
-        edges = [alike(rule, places, meetings(*bucket, left)) for bucket in buckets(places, rule.runs, band)]
+        edges = [likely(rule, places, meetings(*bucket, left)) for bucket in buckets(places, rule.runs, band)]
         aside = path.with_name(f".{path.name}")
-        np.save(aside.with_suffix(".new.npy"), np.concatenate([np.empty((0, 2), np.int64), *edges]))
+        np.save(aside.with_suffix(".new.npy"), np.concatenate([np.empty((0, 3), np.int64), *edges]))
         aside.with_suffix(".new.npy").replace(path)
     return path
+
+
+def true_edges(rule: Near, places: Sequence[Place], edges: np.ndarray) -> np.ndarray:
+    """Those of the edges whose rows are as alike as the rule asks, by their texts: (E, 2) -> (F, 2)."""
+    alike = np.ones(len(edges))
+    for side in rule.sides:
+        alike *= jaccard(*(texts_of(rule, places, edges[:, end], side) for end in (0, 1)))
+    return edges[alike >= rule.limit]
 
 
 def meetings(keys: np.ndarray, rows: np.ndarray, left: np.ndarray) -> np.ndarray:
@@ -88,27 +128,43 @@ def meetings(keys: np.ndarray, rows: np.ndarray, left: np.ndarray) -> np.ndarray
     return np.concatenate([np.stack([firsts, rows[later]], axis=1), again])
 
 
-def alike(rule: Near, places: Sequence[Place], edges: np.ndarray) -> np.ndarray:
-    """Those of the edges whose rows have sketches as alike as the rule asks: (E, 2) -> (F, 2)."""
-    kept = [np.empty((0, 2), np.int64)]
+def likely(rule: Near, places: Sequence[Place], edges: np.ndarray) -> np.ndarray:
+    """Those of the edges whose sketches are as alike as the rule asks, or nearly: (E, 2) -> (F, 3)."""
+    kept = [np.empty((0, 3), np.int64)]
     for start in range(0, len(edges), AT_A_TIME):
         some = edges[start : start + AT_A_TIME]
         one, other = (sketches_of(rule, places, some[:, end]) for end in (0, 1))
-        kept.append(some[likeness(one, other) >= rule.limit])
+        alike = likeness(one, other)
+        sure = (alike >= rule.limit + DOUBT) | (one == other).all(axis=(1, 2))
+        kept.append(np.column_stack([some, sure])[alike >= rule.limit - DOUBT])
     return np.concatenate(kept)
+
+
+def by_part(places: Sequence[Place], rows: np.ndarray) -> Iterator[tuple[Place, np.ndarray]]:
+    """(a part, which of the rows of all parts are its): of empty parts none."""
+    starts = np.array([place.start for place in places])
+    part = np.searchsorted(starts, rows, "right") - 1  # (M,); of empty parts the last, which holds the row
+    for number in np.unique(part):
+        yield places[number], np.flatnonzero(part == number)
 
 
 def sketches_of(rule: Near, places: Sequence[Place], rows: np.ndarray) -> np.ndarray:
     """The sketches of rows of all parts, each read from its part's file: (M,) -> (M, S, P) uint8."""
-    starts = np.array([place.start for place in places])
-    part = np.searchsorted(starts, rows, "right") - 1  # (M,); of empty parts the last, which holds the row
-    found = None
-    for number in np.unique(part):
-        own = np.flatnonzero(part == number)
-        file = np.load(places[number].folder / f"{rule.runs}.sketches.npy", mmap_mode="r")
-        found = np.empty((len(rows), *file.shape[1:]), np.uint8) if found is None else found
-        found[own] = file[rows[own] - starts[number]]
+    found = np.empty((len(rows), len(rule.sides), PERMUTATIONS), np.uint8)
+    for place, own in by_part(places, rows):
+        file = np.load(place.folder / f"{rule.runs}.sketches.npy", mmap_mode="r")
+        found[own] = file[rows[own] - place.start]
     return found
+
+
+def texts_of(rule: Near, places: Sequence[Place], rows: np.ndarray, side: str) -> pl.Series:
+    """One side of rows of all parts, each read from its part's table: (M,) -> M texts."""
+    found, order = [], []
+    for place, own in by_part(places, rows):
+        table = pl.read_ipc(place.folder / f"{rule.table}.arrow", columns=[side])  # mapped, not read
+        found.append(table[side].gather(rows[own] - place.start))
+        order.append(own)
+    return pl.concat(found).gather(np.argsort(np.concatenate(order)))
 
 
 def later_ones(edges: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-KEYS_PER_BUCKET = 1 << 20  # of all parts together: 16 MiB of keys and rows, three times that while sorted
+KEYS_PER_BUCKET = 1 << 21  # of all parts together: 32 MiB of keys and rows, three times that while sorted
 
 
 class Place(NamedTuple):
@@ -33,28 +33,31 @@ def write_runs(folder: Path, name: str, keys: np.ndarray, rows: np.ndarray | Non
 
 def buckets(places: Sequence[Place], name: str, line: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(keys, rows) of all parts: (M,) uint64 sorted, (M,) int64; equal keys together, their rows in order."""
-    sizes = [np.load(place.folder / f"{name}.keys.npy", mmap_mode="r").shape[1] for place in places]
-    count = -(-sum(sizes) // KEYS_PER_BUCKET)
+    files = [[place.folder / f"{name}.{kind}.npy" for kind in ("keys", "rows")] for place in places]
+    keys = [np.load(own, mmap_mode="r") for own, _ in files]
+    count = -(-sum(run.shape[1] for run in keys) // KEYS_PER_BUCKET)
+    ends = np.array([number * 2**64 // count for number in range(1, count)], np.uint64)
+    cuts = [np.concatenate([[0], np.searchsorted(run[line], ends), [run.shape[1]]]) for run in keys]
+    starts = [line * run.shape[1] for run in keys]
+    del keys  # a mapped file is an open one, and a system allows some thousand
     for number in range(count):
-        yield bucket(places, name, line, number * 2**64 // count, (number + 1) * 2**64 // count - 1)
+        found = [(np.empty(0, np.uint64), np.empty(0, np.int64))]
+        for place, own, cut, start in zip(places, files, cuts, starts, strict=True):
+            first, last = start + cut[number], start + cut[number + 1]
+            if first < last:
+                some, rows = (stretch(path, first, last) for path in own)
+                found.append((some, rows.astype(np.int64) + place.start))
+        bucket, rows = map(np.concatenate, zip(*found, strict=True))
+        order = np.argsort(bucket, kind="stable")  # parts come in the order of their rows
+        yield bucket[order], rows[order]
 
 
-def bucket(
-    places: Sequence[Place], name: str, line: int, least: int, most: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The keys from `least` to `most` of every part, sorted, and the rows of all parts that they are of."""
-    keys, rows = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    for place in places:
-        run = np.load(place.folder / f"{name}.keys.npy", mmap_mode="r")[line]
-        first = np.searchsorted(run, np.uint64(least), "left")
-        last = np.searchsorted(run, np.uint64(most), "right")
-        if first < last:
-            keys.append(np.array(run[first:last]))
-            own = np.load(place.folder / f"{name}.rows.npy", mmap_mode="r")[line]
-            rows.append(own[first:last].astype(np.int64) + place.start)
-    keys, rows = np.concatenate(keys), np.concatenate(rows)
-    order = np.argsort(keys, kind="stable")  # parts come in the order of their rows
-    return keys[order], rows[order]
+def stretch(path: Path, first: int, last: int) -> np.ndarray:
+    """The numbers from `first` to before `last` of an array on disk, of whatever shape."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        _, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return np.fromfile(file, dtype, last - first, offset=int(first) * dtype.itemsize)
 
 
 def places_among_equals(keys: np.ndarray) -> np.ndarray:
