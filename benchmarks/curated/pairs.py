@@ -102,7 +102,7 @@ def steps_of(shard: pl.DataFrame, rules: list, folder: Path) -> dict[str, float]
     for rule in (rule for rule in rules if rule.stage == PAIRS):
         with clock(f"{'contamination' if isinstance(rule, Outside) else 'rule'}: {rule.name}"):
             pairs = apply([rule], PAIRS, pairs)[0]
-    texts = pl.read_parquet(part.folder / "texts.parquet")
+    texts = pl.read_ipc(part.folder / "texts.arrow")
     with clock("keys"):
         text_keys(texts["text"])
     with clock("contamination: texts"):

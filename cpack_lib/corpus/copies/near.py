@@ -2,8 +2,8 @@
 
 Sketches say which of those that meet may be alike; where they leave a doubt, the texts themselves decide.
 
-Band by band and bucket by bucket: what is held is one bucket's keys, the rows that meet in it, and 16 bytes
-for each pair of rows that is alike. Every row of a bucket's group is compared with the first of the group and
+Band by band and bucket by bucket: what is held is one bucket's keys, the rows that meet in it, and 24 bytes
+for each pair of rows that may be alike. Every row of a bucket's group is compared with the first of the group and
 with the one before it, so that a group of a million costs two million comparisons, not 10¹².
 """
 
@@ -53,6 +53,11 @@ class Near:
         """The name of its files in a part."""
         return f"near-{'-'.join(self.sides)}"
 
+    @property
+    def table(self) -> str:
+        """Which of a part's tables has the sides."""
+        return "texts" if self.sides == ("text",) else "pairs"
+
     def prepare(self, folder: Path, rows: pl.DataFrame) -> None:
         """Write the bands and the sketches of a part's rows."""
         found = [minima(rows[side]) for side in self.sides]
@@ -61,11 +66,6 @@ class Near:
         keys = band_keys([side[whole] for side in sides], self.limit)
         write_runs(folder, self.runs, keys, np.flatnonzero(whole))
         np.save(folder / f"{self.runs}.sketches.npy", sketches(sides))
-
-    @property
-    def table(self) -> str:
-        """Which of a part's tables has the sides."""
-        return "texts" if self.sides == ("text",) else "pairs"
 
     def gone(
         self, places: Sequence[Place], left: np.ndarray, folder: Path, workers: int | str = 1
@@ -83,8 +83,9 @@ class Near:
         np.save(folder / f"{self.runs}.left.npy", left)
         count, _ = bands(self.limit)
         tasks = [(f"band {band} of {self.runs}", (self, places, folder, band)) for band in range(count)]
-        found = [np.load(path) for _, path in each(band_edges, tasks, workers)]
-        edges = np.unique(np.concatenate([np.empty((0, 3), np.int64), *found]), axis=0)
+        edges = np.empty((0, 3), np.int64)
+        for _, path in each(band_edges, tasks, workers):  # most edges are found in several bands
+            edges = np.unique(np.concatenate([edges, np.load(path)]), axis=0)
         sure, doubtful = (edges[edges[:, 2] == flag, :2] for flag in (1, 0))
         tasks = [
             (f"{self.runs} from {start}", (self, places, doubtful[start : start + READ_AT_A_TIME]))
