@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from cpack_lib.corpus.read.sources import open_table
 from cpack_lib.model.encoder import Encoder, save_encoder
 from cpack_lib.model.tokens import train_wordpiece
 from cpack_lib.work.files import ROOT, runs_folder
+from cpack_lib.work.measure import descendants
 from cpack_lib.work.results import write_result
 
 REAL = ROOT.parent / "shared/data/train/pairs_open.parquet"
@@ -174,14 +175,6 @@ def kill_all(parent: int) -> None:
     for process in family[1:]:
         while alive(process):
             time.sleep(POLL)
-
-
-def descendants(parent: int) -> Iterator[int]:
-    """All processes below one, from Linux's /proc."""
-    for path in Path(f"/proc/{parent}/task").glob("*/children"):
-        for child in map(int, path.read_text().split()):
-            yield child
-            yield from descendants(child)
 
 
 def alive(process: int) -> bool:

@@ -3,8 +3,8 @@
 Sketches say which of those that meet may be alike; where they leave a doubt, the texts themselves decide.
 
 Band by band and bucket by bucket: what is held is one bucket's keys, the rows that meet in it, and 24 bytes
-for each pair of rows that may be alike. Every row of a bucket's group is compared with the first of the group and
-with the one before it, so that a group of a million costs two million comparisons, not 10¹².
+for each pair of rows that may be alike. Every row of a bucket's group is compared with the first of the group
+and with the one before it, so that a group of a million costs two million comparisons, not 10¹².
 """
 
 from collections.abc import Iterator, Sequence
