@@ -1,10 +1,10 @@
 """Curation: time, memory, growth, near copies beside datatrove, planted faults, the same result anywhere.
 
-`python benchmarks/curation.py` writes results/curation.json. Names of PARTS after it measure these alone, and
-`--most N` at most N rows of each table, to try it; both print and write nothing. What was measured is kept:
-the whole goes on where parts left off. Pairs are real where ../shared/data is, else the embedded world's.
-Every measurement is made by a script of curated/ in a process of its own; its memory is that of this process
-and of all below it.
+`python benchmarks/curation.py` writes results/curation.json. Names of PARTS after it measure these anew and
+leave the others as they were last measured (each row of the result names its commit); `--most N` takes at
+most N rows of each table, to try it, and writes nothing. An interrupted measurement goes on. Pairs are real
+where ../shared/data is, else the embedded world's. Every measurement is made by a script of curated/ in a
+process of its own; its memory is that of this process and of all below it.
 """
 
 import argparse
@@ -13,8 +13,9 @@ import statistics
 from pathlib import Path
 
 from cpack_lib.corpus import world
-from cpack_lib.work.files import ROOT, digest_of, runs_folder
+from cpack_lib.work.files import ROOT, digest_of, runs_folder, write_json
 from cpack_lib.work.measure import GIB, Journal
+from cpack_lib.work.provenance import commit
 from cpack_lib.work.results import write_result
 from cpack_lib.work.workers.pool import each
 
@@ -214,28 +215,31 @@ PARTS = {part.__name__: part for part in (real, growth, near, datatrove, planted
 
 
 def main() -> None:
-    """Measure the parts that are asked for; all of them, in full, make the result."""
+    """Measure the parts that are asked for, all by default; the last measurement of each makes the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--most", type=int, help="rows of each table, to try it")
     asked = parser.parse_args()
-    if strangers := [name for name in asked.parts if name not in PARTS]:
-        parser.error(f"there is no part {strangers[0]!r}: name some of {', '.join(PARTS)}")
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"{', '.join(sorted(unknown))}: no part; there are {', '.join(PARTS)}")
     PLACE.mkdir(parents=True, exist_ok=True)
-    figures, spread, rows = {}, {}, []
     for name in asked.parts or PARTS:
         print(name, flush=True)
-        told = PARTS[name](asked.most)
-        figures, spread, rows = figures | told[0], spread | told[1], rows + told[2]
-        print(json.dumps(told[0], indent=1), flush=True)
-    if not asked.parts and not asked.most:
+        figures, spread, rows = PARTS[name](asked.most)
+        print(json.dumps(figures, indent=1), flush=True)
+        if not asked.most:
+            rows = [row | {"commit": commit()["commit"]} for row in rows]
+            write_json(PLACE / f"{name}.json", {"figures": figures, "spread": spread, "rows": rows})
+    told = [PLACE / f"{name}.json" for name in PARTS]
+    if not asked.most and all(path.exists() for path in told):
+        parts = [json.loads(path.read_text("utf-8")) for path in told]
         write_result(
             "curation",
             what="Curation of pairs: time, memory, growth, near copies beside datatrove, planted faults.",
             command="python benchmarks/curation.py",
-            figures=figures,
-            spread=spread,
-            rows=rows,
+            figures={name: value for part in parts for name, value in part["figures"].items()},
+            spread={name: ends for part in parts for name, ends in part["spread"].items()},
+            rows=[row for part in parts for row in part["rows"]],
         )
 
 

@@ -190,6 +190,18 @@ def test_meetings_are_first_and_previous_once_each():
     assert sorted(map(tuple, meetings(keys, rows, left))) == [(2, 8), (4, 6), (4, 9), (6, 9)]
 
 
+def test_packed_pairs_of_rows_come_out_again():
+    draw = np.random.default_rng(0)
+    edges = draw.integers(0, 2**31, (500, 2))
+    edges[:4] = [[0, 0], [2**31 - 1, 2**31 - 1], [0, 2**31 - 1], [2**31 - 1, 0]]
+    doubtful = draw.random(500) < 0.5
+    numbers = near.packed(edges, doubtful)
+    assert np.array_equal(near.unpacked(numbers), edges) and np.array_equal(
+        numbers >= near.DOUBTFUL, doubtful
+    )
+    assert near.unpacked(near.packed(edges[:0], doubtful[:0])).shape == (0, 2)
+
+
 def test_later_ones_are_all_but_the_first_of_each_group():
     edges = np.array([[3, 9], [9, 5], [20, 40], [1, 2]])
     assert later_ones(edges).tolist() == [2, 5, 9, 40]

@@ -2,7 +2,7 @@
 
 Sketches say which of those that meet may be alike; where they leave a doubt, the texts themselves decide.
 
-Band by band and bucket by bucket: what is held is one bucket's keys, the rows that meet in it, and 24 bytes
+Band by band and bucket by bucket: what is held is one bucket's keys, the rows that meet in it, and 8 bytes
 for each pair of rows that may be alike. Every row of a bucket's group is compared with the first of the group
 and with the one before it, so that a group of a million costs two million comparisons, not 10¹².
 """
@@ -31,6 +31,7 @@ from cpack_lib.work.workers.pool import each
 
 AT_A_TIME = 1 << 16  # pairs of rows whose sketches are compared: 2 × 16 MiB with two sides
 READ_AT_A_TIME = 1 << 13  # pairs of rows whose texts are compared
+DOUBTFUL = np.uint64(2**63)  # added to a pair of rows whose sketches do not decide
 DOUBT = 0.12  # from the limit, within which an estimate decides nothing: five times its usual error
 
 
@@ -83,10 +84,10 @@ class Near:
         np.save(folder / f"{self.runs}.left.npy", left)
         count, _ = bands(self.limit)
         tasks = [(f"band {band} of {self.runs}", (self, places, folder, band)) for band in range(count)]
-        edges = np.empty((0, 3), np.int64)
+        found = np.empty(0, np.uint64)
         for _, path in each(band_edges, tasks, workers):  # most edges are found in several bands
-            edges = np.unique(np.concatenate([edges, np.load(path)]), axis=0)
-        sure, doubtful = (edges[edges[:, 2] == flag, :2] for flag in (1, 0))
+            found = np.union1d(found, np.load(path))
+        doubtful, sure = (unpacked(found[(found >= DOUBTFUL) == flag]) for flag in (True, False))
         tasks = [
             (f"{self.runs} from {start}", (self, places, doubtful[start : start + READ_AT_A_TIME]))
             for start in range(0, len(doubtful), READ_AT_A_TIME)
@@ -95,16 +96,13 @@ class Near:
 
 
 def band_edges(rule: Near, places: Sequence[Place], folder: Path, band: int) -> Path:
-    """The file with the rows that meet in a band and may be alike, (E, 3) int64; made unless it is there.
-
-    The third column is 1 where the sketches leave no doubt, 0 where the texts have to be looked at.
-    """
+    """The file with the rows that meet in a band and may be alike, packed: (E,); made unless it is there."""
     path = folder / f"{rule.runs}.edges-{band:03}.npy"
     if not path.exists():
         left = np.load(folder / f"{rule.runs}.left.npy", mmap_mode="r")
         edges = [likely(rule, places, meetings(*bucket, left)) for bucket in buckets(places, rule.runs, band)]
         aside = path.with_name(f".{path.name}")
-        np.save(aside.with_suffix(".new.npy"), np.concatenate([np.empty((0, 3), np.int64), *edges]))
+        np.save(aside.with_suffix(".new.npy"), np.concatenate([np.empty(0, np.uint64), *edges]))
         aside.with_suffix(".new.npy").replace(path)
     return path
 
@@ -130,15 +128,27 @@ def meetings(keys: np.ndarray, rows: np.ndarray, left: np.ndarray) -> np.ndarray
 
 
 def likely(rule: Near, places: Sequence[Place], edges: np.ndarray) -> np.ndarray:
-    """Those of the edges whose sketches are as alike as the rule asks, or nearly: (E, 2) -> (F, 3)."""
-    kept = [np.empty((0, 3), np.int64)]
+    """Those of the edges whose sketches are as alike as the rule asks, or nearly, packed: (E, 2) -> (F,)."""
+    kept = [np.empty(0, np.uint64)]
     for start in range(0, len(edges), AT_A_TIME):
         some = edges[start : start + AT_A_TIME]
         one, other = (sketches_of(rule, places, some[:, end]) for end in (0, 1))
         alike = likeness(one, other)
         sure = (alike >= rule.limit + DOUBT) | (one == other).all(axis=(1, 2))
-        kept.append(np.column_stack([some, sure])[alike >= rule.limit - DOUBT])
+        kept.append(packed(some, ~sure)[alike >= rule.limit - DOUBT])
     return np.concatenate(kept)
+
+
+def packed(edges: np.ndarray, doubtful: np.ndarray) -> np.ndarray:
+    """Pairs of rows below 2³¹ as one number, DOUBTFUL more where it is so: (E, 2), (E,) -> (E,) uint64."""
+    rows = edges.astype(np.uint64)
+    return (rows[:, 0] << np.uint64(32)) + rows[:, 1] + doubtful * DOUBTFUL
+
+
+def unpacked(numbers: np.ndarray) -> np.ndarray:
+    """The pairs of rows again: (E,) -> (E, 2) int64."""
+    rows = numbers & (DOUBTFUL - np.uint64(1))
+    return np.stack([rows >> np.uint64(32), rows & np.uint64(2**32 - 1)], axis=1).astype(np.int64)
 
 
 def by_part(places: Sequence[Place], rows: np.ndarray) -> Iterator[tuple[Place, np.ndarray]]:
