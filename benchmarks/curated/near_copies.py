@@ -178,13 +178,13 @@ def ours(texts: Path, place: Path, threshold: float) -> dict:
     return {"seconds": moments[-1] - moments[0], "stages": stages}
 
 
-def our_groups(place: Path, threshold: float) -> np.ndarray:
+def our_groups(place: Path, texts: int, threshold: float) -> np.ndarray:
     """The groups that the search has found, from the files it has left."""
     rule, starts, places = near_copies(threshold)[1], 0, []
     for folder in sorted(path.parent for path in place.glob(f"*/{rule.table}.arrow")):
         places.append(Place(folder, starts))
         starts += pl.read_ipc(folder / f"{rule.table}.arrow").height
-    return rule.groups(places, np.ones(starts, bool), place)
+    return groups_of(rule.edges(places, np.ones(starts, bool), place), texts)
 
 
 def datatrove_python() -> Path:
@@ -238,7 +238,11 @@ def measured(name: str, rows: int, who: str, thresholds: list[float], code: str 
     told["texts"] = sum(map(len, frames))
     if thresholds:
         counts = [len(frame) for frame in frames]
-        group = their_groups(place, counts) if who == "datatrove" else our_groups(place, options["threshold"])
+        group = (
+            their_groups(place, counts)
+            if who == "datatrove"
+            else our_groups(place, sum(counts), options["threshold"])
+        )
         pairs, likeness = brute_force(pl.concat(frames)["text"])
         told["at"] = {str(each): scored(group, pairs, likeness, each) for each in thresholds}
     kept = pl.scan_parquet(place / "kept" / "*.parquet").select(pl.len()).collect().item()

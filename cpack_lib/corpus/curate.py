@@ -2,7 +2,7 @@
 
 Shard by shard by any workers (`work.pool`): each shard is treated, then copies are looked for in the sorted
 keys of all parts, then each part loses its copies. What is held is the shards in flight, one bucket of keys,
-and some bytes for each row.
+and a byte for each row.
 """
 
 import os

@@ -10,7 +10,7 @@ import pytest
 from cpack_lib.corpus.clean.rules import SET, TEXTS
 from cpack_lib.corpus.copies import near, runs
 from cpack_lib.corpus.copies.minhash import NGRAM, band_keys, bands, bare, jaccard, likeness, minima, sketches
-from cpack_lib.corpus.copies.near import Near, joined, meetings, near_copies
+from cpack_lib.corpus.copies.near import Near, later_ones, meetings, near_copies
 from cpack_lib.corpus.copies.runs import Place
 
 LETTERS = "泡菜坛子盐水开油四川人家发酵辣椒白酒萝卜花生豆腐"
@@ -163,7 +163,7 @@ def test_processes_find_the_same(tmp_path, family):
 def test_a_killed_search_goes_on_with_the_bands_that_are_missing(tmp_path, monkeypatch, family):
     frame, rule = pl.DataFrame({"text": family}), near_copies(0.7)[1]
     whole = gone(tmp_path / "whole", rule, [frame])
-    made = near.alike
+    made = near.likely
     turns = iter(range(1000))
 
     def killed(*given):
@@ -171,13 +171,13 @@ def test_a_killed_search_goes_on_with_the_bands_that_are_missing(tmp_path, monke
             raise KeyboardInterrupt
         return made(*given)
 
-    monkeypatch.setattr(near, "alike", killed)
+    monkeypatch.setattr(near, "likely", killed)
     with pytest.raises(KeyboardInterrupt):
         gone(tmp_path / "again", rule, [frame])
     done = len(list((tmp_path / "again").glob("*edges*")))
-    monkeypatch.setattr(near, "alike", made)
+    monkeypatch.setattr(near, "likely", made)
     asked = []
-    monkeypatch.setattr(near, "alike", lambda *given: asked.append(1) or made(*given))
+    monkeypatch.setattr(near, "likely", lambda *given: asked.append(1) or made(*given))
     places = [Place(tmp_path / "again" / "0", 0)]
     again = rule.gone(places, np.ones(len(frame), bool), tmp_path / "again")
     assert again.tolist() == whole and done == 4 and len(asked) == bands(0.7)[0] - 4
@@ -190,24 +190,22 @@ def test_meetings_are_first_and_previous_once_each():
     assert sorted(map(tuple, meetings(keys, rows, left))) == [(2, 8), (4, 6), (4, 9), (6, 9)]
 
 
-def test_joined_groups_know_their_first_row():
-    first = joined(np.arange(50, dtype=np.uint32), np.array([[3, 9], [9, 5], [20, 40], [1, 2]]))
-    expected = {9: 3, 5: 3, 40: 20, 2: 1}
-    assert first.tolist() == [expected.get(row, row) for row in range(50)]
-    again = joined(first, np.array([[40, 5], [2, 2]]))
-    assert again.tolist() == [{20: 3, 40: 3}.get(row, first[row]) for row in range(50)]
-    assert joined(again, np.empty((0, 2), np.int64)) is again
+def test_packed_pairs_of_rows_come_out_again():
+    draw = np.random.default_rng(0)
+    edges = draw.integers(0, 2**31, (500, 2))
+    edges[:4] = [[0, 0], [2**31 - 1, 2**31 - 1], [0, 2**31 - 1], [2**31 - 1, 0]]
+    doubtful = draw.random(500) < 0.5
+    numbers = near.packed(edges, doubtful)
+    assert np.array_equal(near.unpacked(numbers), edges) and np.array_equal(
+        numbers >= near.DOUBTFUL, doubtful
+    )
+    assert near.unpacked(near.packed(edges[:0], doubtful[:0])).shape == (0, 2)
 
 
-def test_joining_in_any_pieces_is_joining_at_once():
-    draw = np.random.default_rng(1)
-    edges = draw.integers(0, 300, (260, 2))
-    whole = joined(np.arange(300, dtype=np.uint32), edges)
-    pieces = np.arange(300, dtype=np.uint32)
-    for some in np.array_split(draw.permutation(edges), 9):
-        pieces = joined(pieces, some)
-    assert np.array_equal(pieces, whole)
-    assert np.flatnonzero(whole != np.arange(300)).tolist() == later([tuple(edge) for edge in edges.tolist()])
+def test_later_ones_are_all_but_the_first_of_each_group():
+    edges = np.array([[3, 9], [9, 5], [20, 40], [1, 2]])
+    assert later_ones(edges).tolist() == [2, 5, 9, 40]
+    assert later_ones(edges[:0]).tolist() == []
 
 
 def test_no_limit_no_rules():

@@ -2,10 +2,9 @@
 
 Sketches say which of those that meet may be alike; where they leave a doubt, the texts themselves decide.
 
-Band by band and bucket by bucket: what is held is one bucket's keys and the rows that meet in it, and for
-each row of the set the first row of its group so far. Rows that an earlier band has joined are not compared
-again. Every row of a bucket's group is compared with the first of the group and with the one before it, so
-that a group of a million costs two million comparisons, not 10¹².
+Band by band and bucket by bucket: what is held is one bucket's keys, the rows that meet in it, and 8 bytes
+for each pair of rows that may be alike. Every row of a bucket's group is compared with the first of the group
+and with the one before it, so that a group of a million costs two million comparisons, not 10¹².
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +31,7 @@ from cpack_lib.work.workers.pool import each
 
 AT_A_TIME = 1 << 16  # pairs of rows whose sketches are compared: 2 × 16 MiB with two sides
 READ_AT_A_TIME = 1 << 13  # pairs of rows whose texts are compared
-ROUND = 4  # bands searched side by side, after which what they have joined is known to the next
+DOUBTFUL = np.uint64(2**63)  # added to a pair of rows whose sketches do not decide
 DOUBT = 0.12  # from the limit, within which an estimate decides nothing: five times its usual error
 
 
@@ -73,54 +72,47 @@ class Near:
         self, places: Sequence[Place], left: np.ndarray, folder: Path, workers: int | str = 1
     ) -> np.ndarray:
         """The rows of all parts that go, of those `left` by the rules before: (N,) bool -> (M,)."""
-        first = self.groups(places, left, folder, workers)
-        return np.flatnonzero(first != np.arange(len(first)))
+        return later_ones(self.edges(places, left, folder, workers))
 
-    def groups(
+    def edges(
         self, places: Sequence[Place], left: np.ndarray, folder: Path, workers: int | str = 1
     ) -> np.ndarray:
-        """The first row of each row's group, itself where it has no copy before it: (N,) bool -> (N,) uint32.
+        """The rows of all parts that are alike: (N,) bool -> (E, 2).
 
         The bands' edges are kept in `folder`: a killed search goes on with the bands that are missing.
         """
         np.save(folder / f"{self.runs}.left.npy", left)
-        first, (count, _) = np.arange(len(left), dtype=np.uint32), bands(self.limit)
-        for start in range(0, count, ROUND):
-            np.save(folder / f"{self.runs}.first.npy", first)
-            some = range(start, min(start + ROUND, count))
-            tasks = [(f"band {band} of {self.runs}", (self, places, folder, band)) for band in some]
-            for _, path in each(band_edges, tasks, workers):
-                first = joined(first, np.load(path))
-        return first
+        count, _ = bands(self.limit)
+        tasks = [(f"band {band} of {self.runs}", (self, places, folder, band)) for band in range(count)]
+        found = np.empty(0, np.uint64)
+        for _, path in each(band_edges, tasks, workers):  # most edges are found in several bands
+            found = np.union1d(found, np.load(path))
+        doubtful, sure = (unpacked(found[(found >= DOUBTFUL) == flag]) for flag in (True, False))
+        tasks = [
+            (f"{self.runs} from {start}", (self, places, doubtful[start : start + READ_AT_A_TIME]))
+            for start in range(0, len(doubtful), READ_AT_A_TIME)
+        ]
+        return np.concatenate([sure, *(some for _, some in each(true_edges, tasks, workers))])
 
 
 def band_edges(rule: Near, places: Sequence[Place], folder: Path, band: int) -> Path:
-    """The file with the rows that meet in a band and are alike, (E, 2) int64; made unless it is there."""
+    """The file with the rows that meet in a band and may be alike, packed: (E,); made unless it is there."""
     path = folder / f"{rule.runs}.edges-{band:03}.npy"
     if not path.exists():
-        left, first = (
-            np.load(folder / f"{rule.runs}.{name}.npy", mmap_mode="r") for name in ("left", "first")
-        )
-        edges = [np.empty((0, 2), np.int64)]
-        for keys, rows in buckets(places, rule.runs, band):
-            met = meetings(keys, rows, left)
-            edges.append(alike(rule, places, met[first[met[:, 0]] != first[met[:, 1]]]))
+        left = np.load(folder / f"{rule.runs}.left.npy", mmap_mode="r")
+        edges = [likely(rule, places, meetings(*bucket, left)) for bucket in buckets(places, rule.runs, band)]
         aside = path.with_name(f".{path.name}")
-        np.save(aside.with_suffix(".new.npy"), np.concatenate(edges))
+        np.save(aside.with_suffix(".new.npy"), np.concatenate([np.empty(0, np.uint64), *edges]))
         aside.with_suffix(".new.npy").replace(path)
     return path
 
 
 def true_edges(rule: Near, places: Sequence[Place], edges: np.ndarray) -> np.ndarray:
     """Those of the edges whose rows are as alike as the rule asks, by their texts: (E, 2) -> (F, 2)."""
-    kept = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(edges), READ_AT_A_TIME):
-        some = edges[start : start + READ_AT_A_TIME]
-        product = np.ones(len(some))
-        for side in rule.sides:
-            product *= jaccard(*(texts_of(rule, places, some[:, end], side) for end in (0, 1)))
-        kept.append(some[product >= rule.limit])
-    return np.concatenate(kept)
+    alike = np.ones(len(edges))
+    for side in rule.sides:
+        alike *= jaccard(*(texts_of(rule, places, edges[:, end], side) for end in (0, 1)))
+    return edges[alike >= rule.limit]
 
 
 def meetings(keys: np.ndarray, rows: np.ndarray, left: np.ndarray) -> np.ndarray:
@@ -135,17 +127,28 @@ def meetings(keys: np.ndarray, rows: np.ndarray, left: np.ndarray) -> np.ndarray
     return np.concatenate([np.stack([firsts, rows[later]], axis=1), again])
 
 
-def alike(rule: Near, places: Sequence[Place], edges: np.ndarray) -> np.ndarray:
-    """Those of the edges whose rows are as alike as the rule asks: (E, 2) -> (F, 2)."""
-    kept = [np.empty((0, 2), np.int64)]
+def likely(rule: Near, places: Sequence[Place], edges: np.ndarray) -> np.ndarray:
+    """Those of the edges whose sketches are as alike as the rule asks, or nearly, packed: (E, 2) -> (F,)."""
+    kept = [np.empty(0, np.uint64)]
     for start in range(0, len(edges), AT_A_TIME):
         some = edges[start : start + AT_A_TIME]
         one, other = (sketches_of(rule, places, some[:, end]) for end in (0, 1))
-        estimate = likeness(one, other)
-        sure = (estimate >= rule.limit + DOUBT) | (one == other).all(axis=(1, 2))
-        doubtful = some[~sure & (estimate >= rule.limit - DOUBT)]
-        kept += [some[sure], true_edges(rule, places, doubtful)]
+        alike = likeness(one, other)
+        sure = (alike >= rule.limit + DOUBT) | (one == other).all(axis=(1, 2))
+        kept.append(packed(some, ~sure)[alike >= rule.limit - DOUBT])
     return np.concatenate(kept)
+
+
+def packed(edges: np.ndarray, doubtful: np.ndarray) -> np.ndarray:
+    """Pairs of rows below 2³¹ as one number, DOUBTFUL more where it is so: (E, 2), (E,) -> (E,) uint64."""
+    rows = edges.astype(np.uint64)
+    return (rows[:, 0] << np.uint64(32)) + rows[:, 1] + doubtful * DOUBTFUL
+
+
+def unpacked(numbers: np.ndarray) -> np.ndarray:
+    """The pairs of rows again: (E,) -> (E, 2) int64."""
+    rows = numbers & (DOUBTFUL - np.uint64(1))
+    return np.stack([rows >> np.uint64(32), rows & np.uint64(2**32 - 1)], axis=1).astype(np.int64)
 
 
 def by_part(places: Sequence[Place], rows: np.ndarray) -> Iterator[tuple[Place, np.ndarray]]:
@@ -175,18 +178,14 @@ def texts_of(rule: Near, places: Sequence[Place], rows: np.ndarray, side: str) -
     return pl.concat(found).gather(np.argsort(np.concatenate(order)))
 
 
-def joined(first: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The first row of each row's group once edges have joined groups: (N,), (E, 2) -> (N,)."""
-    groups, ends = np.unique(first[edges], return_inverse=True)  # (V,): the groups that have an edge
-    if not len(groups):
-        return first
+def later_ones(edges: np.ndarray) -> np.ndarray:
+    """The rows of each connected group but its first: (E, 2) -> (M,), sorted."""
+    rows, ends = np.unique(edges, return_inverse=True)  # (V,): the rows that have an edge
     ends = ends.reshape(edges.shape)
-    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(groups), len(groups)))
-    _, number = connected_components(graph, directed=False)
-    _, least = np.unique(number, return_index=True)  # groups are sorted, so the first is the least
-    new = np.arange(len(first), dtype=first.dtype)
-    new[groups] = groups[least][number]
-    return new[first]
+    graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(rows), len(rows)))
+    _, group = connected_components(graph, directed=False)
+    _, first = np.unique(group, return_index=True)
+    return np.delete(rows, first)
 
 
 def near_copies(limit: float) -> list[Near]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-KEYS_PER_BUCKET = 1 << 19  # of all parts together: 8 MiB of keys and rows, three times that while sorted
+KEYS_PER_BUCKET = 1 << 21  # of all parts together: 32 MiB of keys and rows, three times that while sorted
 
 
 class Place(NamedTuple):
