@@ -170,12 +170,11 @@ def sketches_of(rule: Near, places: Sequence[Place], rows: np.ndarray) -> np.nda
 
 def texts_of(rule: Near, places: Sequence[Place], rows: np.ndarray, side: str) -> pl.Series:
     """One side of rows of all parts, each read from its part's table: (M,) -> M texts."""
-    found, order = [], []
+    found = np.empty(len(rows), object)
     for place, own in by_part(places, rows):
-        table = pl.read_ipc(place.folder / f"{rule.table}.arrow", columns=[side])  # mapped, not read
-        found.append(table[side].gather(rows[own] - place.start))
-        order.append(own)
-    return pl.concat(found).gather(np.argsort(np.concatenate(order)))
+        texts = pl.read_ipc(place.folder / f"{rule.table}.arrow", columns=[side])[side]
+        found[own] = texts.gather(rows[own] - place.start).to_list()  # a Series would keep all of the column
+    return pl.Series(found.tolist(), dtype=pl.String)
 
 
 def later_ones(edges: np.ndarray) -> np.ndarray:
