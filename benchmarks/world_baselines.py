@@ -13,9 +13,9 @@ import polars as pl
 
 from cpack_lib.corpus import world
 from cpack_lib.corpus.world.facts import all_domains, all_entities
-from cpack_lib.evaluation.cmteb import MAIN, evaluate
-from cpack_lib.evaluation.lexical import BM25, TfIdf
-from cpack_lib.evaluation.tasks import local_tasks
+from cpack_lib.evaluation.models.lexical import BM25, TfIdf
+from cpack_lib.evaluation.scores.running import MAIN, evaluate
+from cpack_lib.evaluation.tasks.local import local_tasks
 from cpack_lib.work.results import write_result
 
 SEEDS = (0, 1, 2)

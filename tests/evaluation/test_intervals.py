@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cpack_lib.evaluation.intervals import bootstrap_mean, paired_difference
+from cpack_lib.evaluation.scores.intervals import bootstrap_mean, paired_difference
 
 
 def test_the_interval_is_that_of_a_plain_bootstrap():

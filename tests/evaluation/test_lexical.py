@@ -10,11 +10,11 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from cpack_lib.evaluation.adapter import DOCUMENT, QUERY
-from cpack_lib.evaluation.cmteb import evaluate
-from cpack_lib.evaluation.lexical import BM25, Span, TfIdf
-from cpack_lib.evaluation.models import open_models
-from cpack_lib.evaluation.tasks import local_tasks
+from cpack_lib.evaluation.models.adapter import DOCUMENT, QUERY
+from cpack_lib.evaluation.models.lexical import BM25, Span, TfIdf
+from cpack_lib.evaluation.models.names import open_models
+from cpack_lib.evaluation.scores.running import evaluate
+from cpack_lib.evaluation.tasks.local import local_tasks
 
 PASSAGES = [
     "薄荷常被用来提炼香料。",

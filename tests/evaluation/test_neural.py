@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from cpack_lib.evaluation import neural
-from cpack_lib.evaluation.adapter import DOCUMENT, QUERY, TEXT
-from cpack_lib.evaluation.cmteb import evaluate
-from cpack_lib.evaluation.models import open_models, weights
-from cpack_lib.evaluation.neural import batches
-from cpack_lib.evaluation.tasks import local_tasks
+from cpack_lib.evaluation.models import neural
+from cpack_lib.evaluation.models.adapter import DOCUMENT, QUERY, TEXT
+from cpack_lib.evaluation.models.names import open_models, weights
+from cpack_lib.evaluation.models.neural import batches
+from cpack_lib.evaluation.scores.running import evaluate
+from cpack_lib.evaluation.tasks.local import local_tasks
 
 TEXTS = ["薄荷", "人们多半在春天谈起狮子", "谁都知道铜有什么用处" * 9, "", "薄荷", "加纳" * 60]
 

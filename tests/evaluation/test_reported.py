@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from cpack_lib.evaluation.reported import DATASETS, reported_scores
+from cpack_lib.evaluation.scores.reported import DATASETS, reported_scores
 
 
 def test_every_average_over_35_datasets_is_recomputed_to_a_hundredth():

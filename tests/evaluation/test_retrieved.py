@@ -3,10 +3,10 @@
 import polars as pl
 import pytest
 
-from cpack_lib.evaluation.cmteb import evaluate, found_passages
-from cpack_lib.evaluation.models import open_models
-from cpack_lib.evaluation.retrieved import gains_by_query, worst_queries
-from cpack_lib.evaluation.tasks import local_tasks
+from cpack_lib.evaluation.models.names import open_models
+from cpack_lib.evaluation.scores.retrieved import gains_by_query, worst_queries
+from cpack_lib.evaluation.scores.running import evaluate, found_passages
+from cpack_lib.evaluation.tasks.local import local_tasks
 
 
 @pytest.mark.parametrize("name", ["tfidf", "bm25"])

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from cpack_lib.evaluation.adapter import TEXT
-from cpack_lib.evaluation.models import open_models
+from cpack_lib.evaluation.models.adapter import TEXT
+from cpack_lib.evaluation.models.names import open_models
 from cpack_lib.work.runs import open_run
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 
-from cpack_lib.evaluation.adapter import passage_texts
-from cpack_lib.evaluation.texts import evaluated_splits
+from cpack_lib.evaluation.tasks.texts import evaluated_splits, passage_texts
 
 
 def ranked(found: Mapping[str, Mapping[str, float]], task: AbsTaskRetrieval, depth: int = 10) -> pl.DataFrame:

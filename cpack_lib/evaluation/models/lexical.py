@@ -12,8 +12,8 @@ from scipy.sparse import csr_matrix, diags
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from cpack_lib.evaluation.adapter import QUERY, TEXT, Adapter
-from cpack_lib.evaluation.texts import background_texts
+from cpack_lib.evaluation.models.adapter import QUERY, TEXT, Adapter
+from cpack_lib.evaluation.tasks.texts import background_texts
 
 GRAMS = {"analyzer": "char", "ngram_range": (1, 2), "dtype": np.float32}
 WIDE = 10  # n-grams per training text; with more of them a Span is faster

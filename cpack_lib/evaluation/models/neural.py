@@ -10,7 +10,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
 
-from cpack_lib.evaluation.adapter import DOCUMENT, QUERY, Adapter
+from cpack_lib.evaluation.models.adapter import DOCUMENT, QUERY, Adapter
 from cpack_lib.model.quiet import quietly
 
 BUDGETS = {

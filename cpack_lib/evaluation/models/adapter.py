@@ -8,6 +8,8 @@ from datasets import Dataset
 from mteb.models import ModelMeta
 from scipy.sparse import issparse, spmatrix
 
+from cpack_lib.evaluation.tasks.texts import passage_texts
+
 QUERY, DOCUMENT, TEXT = "query", "document", "text"  # two of a search; and everything else
 QUERIES_PER_CHUNK = 256  # whose scores are in memory at once
 
@@ -98,11 +100,3 @@ def best_columns(scores: np.ndarray, top_k: int) -> np.ndarray:
     if top_k >= scores.shape[1]:
         return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
     return np.argpartition(scores, -top_k, axis=1)[:, -top_k:]
-
-
-def passage_texts(corpus: Dataset) -> list[str]:
-    """Title and text joined, as mteb and the paper do."""
-    texts = list(corpus["text"])
-    if "title" in corpus.column_names:
-        texts = [f"{title or ''} {text}" for title, text in zip(corpus["title"], texts, strict=True)]
-    return [text.strip() for text in texts]

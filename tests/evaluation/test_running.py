@@ -9,10 +9,10 @@ from mteb.models import SentenceTransformerEncoderWrapper
 from mteb.results import TaskResult
 from sentence_transformers import SentenceTransformer
 
-from cpack_lib.evaluation import cmteb
-from cpack_lib.evaluation.cmteb import MAIN, averages, evaluate
-from cpack_lib.evaluation.models import open_models
-from cpack_lib.evaluation.tasks import local_tasks
+from cpack_lib.evaluation.models.names import open_models
+from cpack_lib.evaluation.scores import running
+from cpack_lib.evaluation.scores.running import MAIN, averages, evaluate
+from cpack_lib.evaluation.tasks.local import local_tasks
 
 
 def main_scores(scores):
@@ -40,13 +40,13 @@ def test_the_scores_are_not_trivial(data, encoder, tmp_path):
 @pytest.fixture
 def counted(monkeypatch):
     """The tasks that are really run from here on."""
-    ran, run_task = [], cmteb.run_task
+    ran, run_task = [], running.run_task
 
     def count(model, task, folder):
         ran.append((model.name, task.metadata.name))
         return run_task(model, task, folder)
 
-    monkeypatch.setattr(cmteb, "run_task", count)
+    monkeypatch.setattr(running, "run_task", count)
     return ran
 
 
@@ -99,7 +99,7 @@ def test_averages_name_both_means_and_every_type():
         for i, (kind, score) in enumerate(zip(kinds, [10, 20, 30, 60], strict=True))
     ]
     rows.append(("a", "task0", "Retrieval", "recall_at_10", 99))
-    found = averages(pl.DataFrame(rows, schema=cmteb.SCHEMA, orient="row")).row(0, named=True)
+    found = averages(pl.DataFrame(rows, schema=running.SCHEMA, orient="row")).row(0, named=True)
     assert found == {
         "model": "a",
         "mean_over_datasets": 30,
@@ -112,4 +112,4 @@ def test_averages_name_both_means_and_every_type():
 def test_averages_refuse_models_with_different_tasks():
     rows = [("a", "x", "STS", "cosine_spearman", 1.0), ("b", "y", "STS", "cosine_spearman", 2.0)]
     with pytest.raises(ValueError, match="b was not scored on the same tasks as a"):
-        averages(pl.DataFrame(rows, schema=cmteb.SCHEMA, orient="row"))
+        averages(pl.DataFrame(rows, schema=running.SCHEMA, orient="row"))

@@ -18,7 +18,7 @@ from mteb.abstasks import (
 from mteb.abstasks.abstask import AbsTask
 from mteb.abstasks.task_metadata import TaskMetadata
 
-from cpack_lib.evaluation.layout import fingerprint, read_table, task_folders
+from cpack_lib.evaluation.tasks.layout import fingerprint, read_table, task_folders
 
 SEED = 42  # mteb's own, for draws of rows as well
 DEPTH = (1, 3, 5, 10, 20, 100)  # cut-offs of local retrieval; mteb's go on to 1,000

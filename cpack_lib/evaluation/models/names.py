@@ -15,9 +15,9 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from sentence_transformers import SentenceTransformer
 
-from cpack_lib.evaluation.adapter import Adapter
-from cpack_lib.evaluation.lexical import BM25, TfIdf
-from cpack_lib.evaluation.neural import Neural
+from cpack_lib.evaluation.models.adapter import Adapter
+from cpack_lib.evaluation.models.lexical import BM25, TfIdf
+from cpack_lib.evaluation.models.neural import Neural
 from cpack_lib.model.encoder import SIZES, new_encoder, save_encoder
 from cpack_lib.model.tokens import load_tokenizer
 from cpack_lib.work.files import runs_folder

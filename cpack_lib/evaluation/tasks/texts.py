@@ -6,8 +6,6 @@ from datasets import Dataset
 from mteb.abstasks import AbsTaskClassification, AbsTaskPairClassification, AbsTaskRetrieval, AbsTaskSTS
 from mteb.abstasks.abstask import AbsTask
 
-from cpack_lib.evaluation.adapter import passage_texts
-
 
 def evaluated_splits(task: AbsTask) -> Iterator[Dataset | dict]:
     """What the task is scored on: one split per subset, as mteb holds it."""
@@ -36,3 +34,11 @@ def split_texts(task: AbsTask, split: Dataset | dict) -> Iterator[str]:
         yield from split[task.input_column_name]
     else:
         yield from (text for bag in split[task.input_column_name] for text in bag)
+
+
+def passage_texts(corpus: Dataset) -> list[str]:
+    """Title and text joined, as mteb and the paper do."""
+    texts = list(corpus["text"])
+    if "title" in corpus.column_names:
+        texts = [f"{title or ''} {text}" for title, text in zip(corpus["title"], texts, strict=True)]
+    return [text.strip() for text in texts]

@@ -18,8 +18,8 @@ from mteb.abstasks.abstask import AbsTask
 from mteb.results import TaskResult
 from sklearn.exceptions import UndefinedMetricWarning
 
-from cpack_lib.evaluation.adapter import Adapter
-from cpack_lib.evaluation.retrieved import ranked
+from cpack_lib.evaluation.models.adapter import Adapter
+from cpack_lib.evaluation.scores.retrieved import ranked
 from cpack_lib.work.files import write_json
 from cpack_lib.work.progress import Progress
 

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from cpack_lib.evaluation.layout import evaluation_folder
-from cpack_lib.evaluation.tasks import local_tasks
-from cpack_lib.evaluation.texts import background_texts
+from cpack_lib.evaluation.tasks.layout import evaluation_folder
+from cpack_lib.evaluation.tasks.local import local_tasks
+from cpack_lib.evaluation.tasks.texts import background_texts
 from cpack_lib.work.files import ROOT
 
 SHARED = ROOT.parent / "shared/data/eval"

@@ -1,0 +1,1 @@
+"""Who answers: any encoder and the lexical baselines, as mteb asks them."""

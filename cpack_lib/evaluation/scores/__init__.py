@@ -1,0 +1,1 @@
+"""What is told: scores, their averages and how sure they are, beside published rows."""
