@@ -7,6 +7,8 @@ saves it from starting as noise. The paper's profiles do without: they begin fro
 Axes: B texts, N tokens of all texts, V vocabulary, D width.
 """
 
+from itertools import chain, pairwise
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from transformers import BertForMaskedLM, PreTrainedTokenizerBase
 
 POSITION_SCALE = 0.1  # of a position's embedding beside a token's: tells places apart, disturbs little
 LIGHTEST = 0.05  # weight of a token that stands in every text, beside 1 for one in a text out of e
+PARTS = 65_536  # grams whose vectors are added at a time
 MILDNESS = 0.6  # length of a state where the language-model head reads it: first guesses are no certainties
 
 
@@ -22,16 +25,26 @@ class Bag(nn.Module):
     """Sums of token embeddings, each scaled by exp of its own first coordinate, which is left out of the sum.
 
     The weight lives in the embedding, so that an attention head can read it: softmax over tokens of the first
-    coordinate is the same weighted mean.
+    coordinate is the same weighted mean. `spelling`, each token's letters, lets tokens that share characters
+    begin alike; without it all begin as strangers.
     """
 
-    def __init__(self, vocab_size: int, width: int, document_share: np.ndarray, seed: int = 0):
+    def __init__(
+        self,
+        vocab_size: int,
+        width: int,
+        document_share: np.ndarray,
+        seed: int = 0,
+        spelling: list[str] | None = None,
+    ):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.table = nn.Parameter(torch.randn(vocab_size, width, generator=generator))  # (V, D)
-        rarity = np.log(np.maximum(-np.log(np.maximum(document_share, 1e-6)), 0) + LIGHTEST)
-        with torch.no_grad():
-            self.table[:, 0] = torch.from_numpy(rarity).float()
+        table = torch.randn(vocab_size, width, generator=generator)  # (V, D)
+        weights = rarity(document_share)  # (V,)
+        if spelling is not None:
+            table, weights = spelled(table, weights, spelling, document_share, generator)
+        table[:, 0] = torch.from_numpy(np.log(weights)).float()
+        self.table = nn.Parameter(table)
 
     def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
         """(N,) ids of all texts, (B,) where each begins -> (B, D), each row of length one."""
@@ -40,6 +53,38 @@ class Bag(nn.Module):
         left = torch.ones(self.table.shape[1], device=ids.device).index_fill_(0, ids.new_tensor([0]), 0.0)
         sums = embedding_bag(ids, tokens * left, offsets, mode="sum", per_sample_weights=weights)  # (B, D)
         return normalize(sums - sums.mean(dim=-1, keepdim=True), dim=-1)
+
+
+def rarity(document_share: np.ndarray) -> np.ndarray:
+    """The weight of what stands in these shares of the texts, at least `LIGHTEST`: same shape."""
+    return np.maximum(-np.log(np.maximum(document_share, 1e-6)), 0) + LIGHTEST
+
+
+def spelled(
+    own: Tensor, weights: np.ndarray, spelling: list[str], share: np.ndarray, generator: torch.Generator
+) -> tuple[Tensor, np.ndarray]:
+    """Each token's own vector (V, D), plus one for each character and pair of characters in it, by rarity.
+
+    So 刑事责任 begins near 刑事 and 责任, however a text is cut. A gram's share of texts is that of
+    the tokens it stands in, added up. The length of the sum is the token's new weight (V,).
+    """
+    lists = [grams(token.removeprefix("##")) for token in spelling]
+    number = {gram: i for i, gram in enumerate(dict.fromkeys(chain.from_iterable(lists)))}
+    rows = np.repeat(np.arange(len(lists)), list(map(len, lists)))
+    columns = np.fromiter((number[gram] for each in lists for gram in each), dtype=np.int64, count=len(rows))
+    shares = np.minimum(np.bincount(columns, share[rows], minlength=len(number)), 1.0)
+    vectors = torch.randn(len(number), own.shape[1], generator=generator)
+    found = own * torch.from_numpy(weights).float()[:, None]
+    values = torch.from_numpy(rarity(shares)[columns]).float()[:, None]
+    for part in np.array_split(np.arange(len(rows)), 1 + len(rows) // PARTS):
+        found.index_add_(0, torch.from_numpy(rows[part]), vectors[columns[part]] * values[part])
+    lengths = found.norm(dim=1, keepdim=True) / own.shape[1] ** 0.5  # (V, 1)
+    return found / lengths, lengths[:, 0].double().numpy()
+
+
+def grams(token: str) -> list[str]:
+    """The characters and pairs of characters of a token; none of a Latin or special token."""
+    return [] if token.isascii() else [*token, *map("".join, pairwise(token))]
 
 
 def flat(rows: list[np.ndarray], tokenizer: PreTrainedTokenizerBase) -> tuple[Tensor, Tensor]:

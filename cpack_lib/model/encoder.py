@@ -1,6 +1,7 @@
 """The encoder: a BERT whose [CLS] state, scaled to length one, is the embedding of a text.
 
-Axes: B texts, L tokens, D width.  Sizes: C-Pack, table 1 of the released models; `nano` is ours, for laptops.
+Axes: B texts, L tokens, D width.  Sizes: C-Pack, table 1 of the released models; `nano` and
+`wide` are ours, for laptops.
 """
 
 import json
@@ -27,6 +28,12 @@ INSTRUCTION = {
 LONGEST = 512  # positions of every BERT here
 SIZES = {  # layers, width, heads, width of the feed-forward part
     "nano": (2, 512, 8, 1024),
+    "wide": (
+        1,
+        1024,
+        16,
+        2048,
+    ),  # as many coordinates as large, which a search over characters needs (LOG.md)
     "small": (4, 512, 8, 2048),
     "base": (12, 768, 12, 3072),
     "large": (24, 1024, 16, 4096),

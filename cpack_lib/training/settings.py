@@ -87,6 +87,7 @@ class Settings:
     margin: float = 2.0  # a passage whose cosine is that much above the positive's is no negative; 2: all are
     guide: str = ""  # folder of a frozen encoder: what it ranks above the positive is no negative
     width: int = 512  # of a bag's embeddings
+    spelled: bool = False  # a bag's tokens begin as sums of vectors of their characters
     encoder_mask: float = 0.3  # share of words RetroMAE's encoder does not see
     decoder_mask: float = 0.5  # share of words each of the decoder's positions does not see
     decoder_labels: float = 1.0  # share of words the decoder has to rebuild

@@ -73,6 +73,42 @@ def test_random_tables_depend_on_the_seed_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_spelled_token_is_the_sum_of_its_letters():
+    spelling = ["[CLS]", "刑", "责", "刑事", "##刑事责任", "law", "责任", "任任"]
+    share = np.array([1.0, 0.3, 0.0, 0.2, 0.01, 0.05, 0.7, 0.6])
+    found = Bag(len(spelling), D, share, seed=4, spelling=spelling).table.detach()
+    generator = torch.Generator().manual_seed(4)
+    own = torch.randn(len(spelling), D, generator=generator)
+    letters: dict[str, list[int]] = {}  # a character or pair of characters -> each time a token has it
+    for place, token in enumerate(spelling):
+        bare = token.replace("##", "")
+        if any(ord(letter) > 127 for letter in bare):
+            for gram in [*bare, *(bare[i : i + 2] for i in range(len(bare) - 1))]:
+                letters.setdefault(gram, []).append(place)
+    vectors = torch.randn(len(letters), D, generator=generator)
+    for place in range(len(spelling)):
+        total = own[place] * weight(share[place])
+        for vector, places in zip(vectors, letters.values(), strict=True):
+            total = (
+                total + places.count(place) * weight(min(1.0, sum(share[each] for each in places))) * vector
+            )
+        length = total.norm().item() / D**0.5
+        torch.testing.assert_close(found[place, 1:], total[1:] / length, atol=1e-5, rtol=1e-5)
+        assert found[place, 0].item() == pytest.approx(math.log(length), abs=1e-5)
+
+
+def weight(share: float) -> float:
+    """The rarity of what stands in a share of the texts."""
+    return max(0.0, -math.log(max(share, 1e-6))) + LIGHTEST
+
+
+def test_spelled_tokens_with_common_characters_begin_alike():
+    spelling = ["刑事责任", "刑事", "薄荷"]
+    table = Bag(3, 512, np.full(3, 0.01), spelling=spelling).table.detach()[:, 1:]
+    near, far = torch.cosine_similarity(table[0], table[1], 0), torch.cosine_similarity(table[0], table[2], 0)
+    assert near > 0.3 > 0.15 > abs(far)
+
+
 @pytest.mark.parametrize("rows", [[], [[]], [[5]], [[5, 6], [], [7, 8, 9]]])
 def test_flat_rows_are_what_a_loop_would_lay_out(pieces, rows):
     expected, begins = [], []

@@ -38,7 +38,10 @@ class BagContrast:
         self.rows, self.sources, self.keys = self.groups.rows, self.groups.sources, self.groups.keys
         self.longest = self.groups.longest
         share = document_share(self.groups.passages, self.tokenizer)
-        self.model = Bag(len(self.tokenizer), settings.width, share, settings.seed).to(ranks.device)
+        tokens = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
+        spelling = tokens if settings.spelled else None
+        bag = Bag(len(self.tokenizer), settings.width, share, settings.seed, spelling)
+        self.model = bag.to(ranks.device)
 
     def prepare(self, rows: np.ndarray) -> Bags:
         """Read what a step contrasts."""
