@@ -136,5 +136,5 @@ def test_cmteb_has_its_35_tasks():
     }
     assert [task.metadata.name for task in cmteb_tasks("STS22, TNews")] == ["STS22", "TNews"]
     assert cmteb_tasks("MassiveIntentClassification")[0].hf_subsets == ["zh-CN"]
-    with pytest.raises(ValueError, match="'T3' is no task of C-MTEB: name one of T2Retrieval"):
+    with pytest.raises(ValueError, match="'T3' is no task of cmteb-35: name one of Retrieval"):
         cmteb_tasks("TNews,T3")

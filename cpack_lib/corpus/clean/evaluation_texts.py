@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from cpack_lib.corpus import world
+from cpack_lib.corpus.read.evaluation_sets import evaluation_sets, new_task
 from cpack_lib.work.files import ROOT
 
 TEXT_COLUMNS = (
@@ -21,13 +22,6 @@ TEXT_COLUMNS = (
     "sentences",
 )
 ENDINGS = (".parquet", ".jsonl", ".jsonl.gz")
-BENCHMARK = "MTEB(cmn, v1)"  # mteb's name of C-MTEB without the four sets that MTEB had before it
-OLDER = {
-    "AmazonReviewsClassification": "zh",
-    "MassiveIntentClassification": "zh-CN",
-    "MassiveScenarioClassification": "zh-CN",
-    "STS22": "zh",
-}
 JUDGEMENTS = ("relevant_docs", "top_ranked")  # what mteb holds beside the texts of a search
 BATCH = 65_536  # rows of a hub's table at a time
 
@@ -35,7 +29,7 @@ BATCH = 65_536  # rows of a hub's table at a time
 def evaluation_texts(name: str, seed: int = 0) -> Iterator[tuple[str, pl.Series]]:
     """(task, some of its texts), tasks one after the other: of `folder:PATH`, `world:evaluation` or `cmteb:`.
 
-    `cmteb:T2Retrieval,STSB` reads these of the 35 tasks only; what mteb has not in its cache it downloads.
+    `cmteb:T2Retrieval,STSB` reads these of the 35 tasks only, from `cpack fetch`'s copies or from the hub.
     """
     supply, _, address = name.partition(":")
     if name == "world:evaluation":
@@ -82,14 +76,7 @@ def text_columns(frame: pl.DataFrame) -> Iterator[pl.Series]:
 
 def cmteb_tasks(names: str) -> list[Any]:
     """The tasks of C-MTEB, or those named with commas between; ValueError for one that it does not have."""
-    import mteb  # takes seconds, and only those who ask for C-MTEB need it
-
-    tasks = {task.metadata.name: task for task in mteb.get_benchmark(BENCHMARK).tasks}
-    tasks |= {name: mteb.get_task(name, hf_subsets=[subset]) for name, subset in OLDER.items()}
-    wanted = [name.strip() for name in names.split(",")] if names else list(tasks)
-    if strangers := [name for name in wanted if name not in tasks]:
-        raise ValueError(f"{strangers[0]!r} is no task of C-MTEB: name one of {', '.join(tasks)}")
-    return [tasks[name] for name in wanted]
+    return [new_task(chosen) for chosen in evaluation_sets(f"cmteb-35:{names}" if names else "cmteb-35")]
 
 
 def task_texts(task: Any) -> Iterator[pl.Series]:

@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 
 from datasets import Dataset
-from mteb.abstasks import AbsTaskClassification, AbsTaskPairClassification, AbsTaskRetrieval, AbsTaskSTS
+from mteb.abstasks import (
+    AbsTaskClassification,
+    AbsTaskPairClassification,
+    AbsTaskRetrieval,
+    AbsTaskSTS,
+    AbsTaskSummarization,
+)
 from mteb.abstasks.abstask import AbsTask
 
 
@@ -32,6 +38,9 @@ def split_texts(task: AbsTask, split: Dataset | dict) -> Iterator[str]:
             yield from (split[0][column] if len(split) == 1 else split[column])
     elif isinstance(task, AbsTaskClassification):
         yield from split[task.input_column_name]
+    elif isinstance(task, AbsTaskSummarization):
+        for column in (task.human_summaries_column_name, task.machine_summaries_column_name):
+            yield from (text for texts in split[column] for text in texts)
     else:
         yield from (text for bag in split[task.input_column_name] for text in bag)
 
