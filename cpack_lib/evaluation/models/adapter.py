@@ -3,37 +3,68 @@
 Axes: Q queries, N passages, D width (the size of the vocabulary for sparse vectors).
 """
 
-import numpy as np
-from datasets import Dataset
-from mteb.models import ModelMeta
-from scipy.sparse import issparse, spmatrix
+from collections.abc import Iterator
+from typing import Any, Protocol
 
+import numpy as np
+import torch
+from datasets import Dataset
+from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.models import ModelMeta
+from mteb.types import PromptType
+from scipy.sparse import issparse, spmatrix
+from torch import Tensor
+
+from cpack_lib.evaluation.models.searching import best_passages
 from cpack_lib.evaluation.tasks.texts import passage_texts
 
 QUERY, DOCUMENT, TEXT = "query", "document", "text"  # two of a search; and everything else
-QUERIES_PER_CHUNK = 256  # whose scores are in memory at once
+QUERIES_PER_CHUNK = 1_024  # whose found passages are turned into dictionaries at once
 
 Vectors = np.ndarray | spmatrix
+
+
+class Passages(Protocol):
+    """Vectors (N, D) of which a part can be had: an array, a sparse matrix, or rows of a store."""
+
+    shape: tuple[int, int]
+
+    def __getitem__(self, which: slice | list[int]) -> Vectors: ...
 
 
 class Adapter:
     """A model that mteb runs on all six types. A subclass gives `vectors` and `scores`.
 
     `fingerprint` stands for its weights: results of other weights under the same name are not reused.
+    `revision` is the hub's commit of a model that came from there.
     """
 
-    def __init__(self, name: str, fingerprint: str):
+    def __init__(self, name: str, fingerprint: str, revision: str | None = None):
         self.name, self.fingerprint = name, fingerprint
-        owner_and_name = name if name.count("/") == 1 else f"local/{name.replace('/', '-')}"
-        self.mteb_model_meta = ModelMeta.create_empty({"name": owner_and_name, "revision": fingerprint})
+        plain = name.partition("@")[0] if revision else name
+        owner_and_name = plain if plain.count("/") == 1 else f"local/{plain.replace('/', '-')}"
+        facts = {"name": owner_and_name, "revision": revision or fingerprint}
+        self.mteb_model_meta = ModelMeta.create_empty(facts)
 
     def vectors(self, texts: list[str], role: str) -> Vectors:
         """(N, D) vectors of the texts in a role."""
         raise NotImplementedError
 
+    def task_vectors(self, texts: list[str], role: str, task: TaskMetadata | None) -> Vectors:
+        """The same for a task; a model that treats all tasks alike need not care."""
+        return self.vectors(texts, role)
+
+    def indexed(self, corpus: Dataset, task: TaskMetadata | None) -> Passages:
+        """(N, D) vectors of a corpus, to be searched."""
+        return self.task_vectors(passage_texts(corpus), DOCUMENT, task)
+
     def scores(self, queries: Vectors, passages: Vectors) -> np.ndarray:
         """(Q, D), (N, D) -> (Q, N): how well each passage answers each query."""
         raise NotImplementedError
+
+    def block_scores(self, queries: Vectors, passages: Vectors) -> Tensor:
+        """The same as a tensor, where it was computed."""
+        return torch.from_numpy(self.scores(queries, passages))
 
     def prepare(self, task) -> None:
         """Look at a task's texts before it runs (their statistics, for lexical models)."""
@@ -43,13 +74,24 @@ class Adapter:
 
     # mteb's EncoderProtocol
 
-    def encode(self, inputs, *, task_metadata, hf_split, hf_subset, prompt_type=None, **kwargs) -> Vectors:
+    def encode(
+        self,
+        inputs,
+        *,
+        task_metadata: TaskMetadata,
+        hf_split: str,
+        hf_subset: str,
+        prompt_type: PromptType | None = None,
+        **kwargs: Any,
+    ) -> Vectors:
         """The vectors of a data loader's texts; mteb calls this outside of searches."""
-        return self.vectors(list(inputs.dataset["text"]), TEXT)
+        role = prompt_type.value if prompt_type else TEXT
+        return self.task_vectors(list(inputs.dataset["text"]), role, task_metadata)
 
-    def similarity(self, embeddings1: np.ndarray, embeddings2: np.ndarray) -> np.ndarray:
-        """(Q, D), (N, D) -> (Q, N) scores."""
-        return self.scores(embeddings1, embeddings2)
+    def similarity(self, embeddings1: Vectors, embeddings2: Vectors) -> Tensor:
+        """(Q, D), (N, D) -> (Q, N) scores; of two single vectors (1, 1), which mteb turns into a number."""
+        sides = (each if issparse(each) else np.atleast_2d(each) for each in (embeddings1, embeddings2))
+        return self.block_scores(*sides)
 
     def similarity_pairwise(self, embeddings1: Vectors, embeddings2: Vectors) -> np.ndarray:
         """(N, D), (N, D) -> (N,) dot products of the rows."""
@@ -58,31 +100,42 @@ class Adapter:
 
     # mteb's SearchProtocol
 
-    def index(self, corpus: Dataset, **asked: object) -> None:
-        """Take the corpus of the search that follows; of what mteb says beside it, nothing is needed."""
-        self.ids, self.passages = list(corpus["id"]), self.vectors(passage_texts(corpus), DOCUMENT)
+    def index(self, corpus: Dataset, *, task_metadata: TaskMetadata | None = None, **asked: object) -> None:
+        """Take the corpus of the search that follows; of what mteb says beside it, only the task counts."""
+        self.ids, self.passages = list(corpus["id"]), self.indexed(corpus, task_metadata)
 
     def search(
-        self, queries: Dataset, *, top_k: int, top_ranked: dict | None = None, **asked: object
+        self,
+        queries: Dataset,
+        *,
+        top_k: int,
+        task_metadata: TaskMetadata | None = None,
+        top_ranked: dict | None = None,
+        **asked: object,
     ) -> dict[str, dict[str, float]]:
-        """{query id: {passage id: score}} of the best `top_k`, or of its candidates; `found` keeps it."""
-        qids, vectors = list(queries["id"]), self.vectors(list(queries["text"]), QUERY)
+        """{query id: {passage id: score}} of the best `top_k`, or of its candidates; `found` keeps it.
+
+        A passage with the query's own id does not count towards `top_k`, because some tasks then drop it.
+        """
+        qids, vectors = list(queries["id"]), self.task_vectors(list(queries["text"]), QUERY, task_metadata)
         if top_ranked is None:
-            self.found = self.rank_corpus(qids, vectors, top_k)
+            self.found = dict(self.rank_corpus(qids, vectors, top_k))
         else:
             self.found = self.rank_candidates(qids, vectors, top_ranked)
         return self.found
 
-    def rank_corpus(self, qids: list[str], vectors: Vectors, top_k: int) -> dict[str, dict[str, float]]:
-        """Score the whole corpus for each query and keep the best."""
-        found = {}
+    def rank_corpus(self, qids: list[str], vectors: Vectors, top_k: int) -> Iterator[tuple[str, dict]]:
+        """Each query with the best of the whole corpus."""
+        scores, columns = best_passages(self.block_scores, vectors, self.passages, top_k + 1)  # (Q, k) each
         for start in range(0, len(qids), QUERIES_PER_CHUNK):
-            scores = self.scores(vectors[start : start + QUERIES_PER_CHUNK], self.passages)  # (Q, N)
-            best = best_columns(scores, top_k)  # (Q, k)
-            values = np.take_along_axis(scores, best, axis=1)
-            for qid, columns, row in zip(qids[start:], best.tolist(), values.tolist(), strict=False):
-                found[qid] = {self.ids[column]: value for column, value in zip(columns, row, strict=True)}
-        return found
+            rows = slice(start, start + QUERIES_PER_CHUNK)
+            for qid, values, places in zip(
+                qids[rows], scores[rows].tolist(), columns[rows].tolist(), strict=True
+            ):
+                found = {self.ids[place]: value for place, value in zip(places, values, strict=True)}
+                if len(found) > top_k and qid not in found:
+                    del found[self.ids[places[-1]]]
+                yield qid, found
 
     def rank_candidates(self, qids: list[str], vectors: Vectors, candidates: dict) -> dict[str, dict]:
         """Score each query's own candidates."""
@@ -93,10 +146,3 @@ class Adapter:
             scores = self.scores(vectors[row : row + 1], self.passages[[place[pid] for pid in pids]])
             found[qid] = dict(zip(pids, scores[0].tolist(), strict=True))
         return found
-
-
-def best_columns(scores: np.ndarray, top_k: int) -> np.ndarray:
-    """(Q, N) -> (Q, min(k, N)): the columns of the largest scores, unordered."""
-    if top_k >= scores.shape[1]:
-        return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    return np.argpartition(scores, -top_k, axis=1)[:, -top_k:]

@@ -8,7 +8,7 @@ BM25: Robertson and Zaragoza 2009, with Lucene's idf, log(1 + (N - n + .5) / (n 
 import numpy as np
 from mteb.abstasks.abstask import AbsTask
 from scipy.linalg import cholesky, solve_triangular
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix, diags, issparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import normalize
 
@@ -32,13 +32,14 @@ class Lexical(Adapter):
 
     def scores(self, queries: csr_matrix, passages: csr_matrix) -> np.ndarray:
         """(Q, V), (N, V) -> (Q, N) dot products."""
-        return (queries @ passages.T).toarray()
+        products = queries @ passages.T
+        return products.toarray() if issparse(products) else products
 
     def encode(self, inputs, *, task_metadata, hf_split: str, hf_subset: str, prompt_type=None, **kwargs):
         """Vectors of length one: sparse, or dense where mteb takes no sparse ones or they would be slow."""
         vectors = normalize(self.vectors(list(inputs.dataset["text"]), TEXT))
-        if task_metadata.type == "PairClassification":
-            return vectors.toarray()  # its evaluator in mteb knows no other
+        if task_metadata.type in ("PairClassification", "Summarization"):
+            return vectors.toarray()  # their evaluators in mteb know no other
         if task_metadata.type == "Classification":
             if hf_split == "train":  # mteb embeds the training texts first
                 self.span = Span(vectors) if vectors.shape[1] > WIDE * vectors.shape[0] else None

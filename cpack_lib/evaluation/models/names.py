@@ -2,14 +2,16 @@
 
 "demo/03_contrast_pairs"  the encoder that a finished run made      "bm25", "tfidf"  lexical baselines
 "/path/to/a/folder"       a sentence-transformers folder            "random:nano"    random weights, this size
-"BAAI/bge-small-zh-v1.5"  a model of the Hugging Face hub
+"BAAI/bge-small-zh-v1.5"  a model of the Hugging Face hub, or "…@REVISION" for a branch, tag or commit of it
 """
 
 import hashlib
 import tempfile
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
@@ -24,25 +26,38 @@ from cpack_lib.work.files import runs_folder
 from cpack_lib.work.runs import finished_run
 
 LEXICAL = {"bm25": BM25, "tfidf": TfIdf}
-WEIGHT_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")  # what a hub model is loaded from
+RANDOM = "random:"
+LOADED = ("*.safetensors", "*.json", "*.txt", "*.model")  # what a hub model is loaded from
+OLDER = "*.bin"  # the weights of one that has no safetensors
+OTHER_ENGINES = ("onnx/*", "openvino/*")  # the same weights once more
 
 
-def open_models(names: Sequence[str]) -> list[Adapter]:
-    """A model per name, its weights not read yet.
+def open_models(
+    names: Sequence[str],
+    *,
+    precision: str = "float32",
+    workers: int | str = 1,
+    vectors: Path | None = None,
+) -> list[Adapter]:
+    """A model per name, its weights not read yet. `random:SIZE` borrows the tokenizer of the first encoder.
 
-    `random:SIZE` borrows the tokenizer of the first encoder in the list.
+    What encoders compute in ("float32" or "bfloat16"), how many processes embed (a number, or "auto" for one
+    per GPU), and the folder that keeps vectors for later runs (kept.kept_vectors(); None: until `release`).
     """
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"{min(repeated)} is listed twice; name each model once")
-    places = {name: place(name) for name in names if name not in LEXICAL and not name.startswith("random:")}
-    return [
-        LEXICAL[name]()
-        if name in LEXICAL
-        else open_folder(name, places[name])
-        if name in places
-        else open_random(name, next(iter(places.values()), None))
-        for name in names
-    ]
+    places = {name: place(name) for name in names if name not in LEXICAL and not name.startswith(RANDOM)}
+    tokenizer = next(iter(places.values()), None)
+    ways = {"precision": precision, "workers": workers, "vectors": vectors}
+    found: list[Adapter] = []
+    for name in names:
+        if name in LEXICAL:
+            found.append(LEXICAL[name]())
+        elif name in places:
+            found.append(open_folder(name, places[name], ways))
+        else:
+            found.append(open_random(name, tokenizer, ways))
+    return found
 
 
 def is_run(name: str) -> bool:
@@ -57,7 +72,7 @@ def place(name: str) -> Path:
     if is_run(name):
         return finished_run(name) / "encoder"
     try:
-        return Path(snapshot_download(name, allow_patterns=list(WEIGHT_FILES)))
+        return downloaded(name)
     except (HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, ValueError, OSError) as error:
         raise ValueError(
             f"{name!r} is no run in {runs_folder()}, no folder, none of {', '.join(LEXICAL)}, and "
@@ -65,39 +80,58 @@ def place(name: str) -> Path:
         ) from None
 
 
-def open_folder(name: str, folder: Path) -> Neural:
+def downloaded(name: str) -> Path:
+    """A model of the hub in the local cache, without its weights for other engines."""
+    repository, _, revision = name.partition("@")
+    take = partial(
+        snapshot_download, repository, revision=revision or None, ignore_patterns=list(OTHER_ENGINES)
+    )
+    folder = Path(take(allow_patterns=list(LOADED)))
+    if any(folder.rglob("*.safetensors")):
+        return folder
+    return Path(take(allow_patterns=[*LOADED, OLDER]))
+
+
+def open_folder(name: str, folder: Path, ways: dict[str, Any]) -> Neural:
     """A model from its folder, known by the hash of its files."""
     if not (folder / "modules.json").is_file():
         raise ValueError(
             f"{folder} holds no modules.json, so it is no sentence-transformers folder and its "
             "pooling would be a guess: save it with cpack_lib.model.encoder.save_encoder"
         )
-    return Neural(name, weights(folder), partial(SentenceTransformer, str(folder)))
+    commit = folder.name if folder.parent.name == "snapshots" else None
+    return Neural(name, weights(folder), partial(SentenceTransformer, str(folder)), revision=commit, **ways)
 
 
-def open_random(name: str, tokenizer: Path | None, seed: int = 0) -> Neural:
+def open_random(name: str, tokenizer: Path | None, ways: dict[str, Any], seed: int = 0) -> Neural:
     """`random:SIZE`: an untrained encoder with a tokenizer taken from another model's folder."""
-    size = name.removeprefix("random:")
+    size = name.removeprefix(RANDOM)
     if tokenizer is None:
         raise ValueError(f"{name} needs a tokenizer: list a trained encoder beside it")
     if size not in SIZES:
         raise ValueError(f"{name!r} names no size: write random: and one of {', '.join(SIZES)}")
     mark = hashlib.sha256(repr((size, SIZES[size], seed, weights(tokenizer))).encode()).hexdigest()[:16]
-    return Neural(name, mark, partial(random_encoder, size, tokenizer, seed))
+    return Neural(name, mark, partial(random_encoder, size, tokenizer, seed), **ways)
 
 
-def random_encoder(size: str, tokenizer: Path, seed: int) -> SentenceTransformer:
+def random_encoder(size: str, tokenizer: Path, seed: int, device: str | None = None) -> SentenceTransformer:
     """Random weights of a size, as sentence-transformers runs them."""
     with tempfile.TemporaryDirectory() as made:
         save_encoder(new_encoder(size, load_tokenizer(tokenizer), seed), Path(made) / "encoder")
-        return SentenceTransformer(str(Path(made) / "encoder"))
+        return SentenceTransformer(str(Path(made) / "encoder"), device=device)
 
 
 def weights(folder: Path) -> str:
-    """SHA-256 over the files of a model (weights, settings, prompts, tokenizer), 16 hex digits."""
+    """SHA-256 over the files of a model (weights, settings, prompts, tokenizer), 16 hex digits.
+
+    Cards and weights for other engines leave it as it is.
+    """
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
-        digest.update(file.relative_to(folder).as_posix().encode())
+        name = file.relative_to(folder).as_posix()
+        if any(fnmatch(name, pattern) for pattern in OTHER_ENGINES):
+            continue
+        digest.update(name.encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
