@@ -14,7 +14,8 @@ import polars as pl
 from cpack_lib.corpus import world
 from cpack_lib.corpus.world.facts import all_domains, all_entities
 from cpack_lib.evaluation.models.lexical import BM25, TfIdf
-from cpack_lib.evaluation.scores.running import MAIN, evaluate
+from cpack_lib.evaluation.scores.protocols import under
+from cpack_lib.evaluation.scores.running import evaluate
 from cpack_lib.evaluation.tasks.local import local_tasks
 from cpack_lib.work.results import write_result
 
@@ -29,7 +30,7 @@ def scores_of(seed: int) -> pl.DataFrame:
         place = Path(folder) / "evaluation"
         world.write_evaluation(place, seed)
         found = evaluate([BM25(), TfIdf()], local_tasks(place), Path(folder) / "results")
-    main = found.filter(pl.col("metric") == pl.col("type").replace_strict(MAIN))
+    main = under(found)
     return main.select(
         pl.lit(seed).alias("seed"), "task", "type", "metric", "model", pl.col("score").round(2)
     )

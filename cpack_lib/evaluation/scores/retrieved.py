@@ -1,46 +1,34 @@
-"""What a model found for each query: to read its mistakes, and to compare two models query by query."""
+"""What a model found for each query: to read its mistakes."""
 
 from collections.abc import Mapping
+from heapq import nlargest
 
-import numpy as np
 import polars as pl
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 
 from cpack_lib.evaluation.tasks.texts import evaluated_splits, passage_texts
 
+FOUND = {
+    "qid": pl.String,
+    "rank": pl.Int64,
+    "pid": pl.String,
+    "score": pl.Float64,
+    "relevance": pl.Int64,
+}
 
-def ranked(found: Mapping[str, Mapping[str, float]], task: AbsTaskRetrieval, depth: int = 10) -> pl.DataFrame:
-    """{qid: {pid: score}} -> the best `depth` per query as (qid, rank, pid, score, relevance)."""
+
+def ranked(
+    results: Mapping[str, Mapping[str, float]], relevant: Mapping[str, Mapping[str, int]], depth: int = 10
+) -> pl.DataFrame:
+    """{qid: {pid: score}}, {qid: {pid: relevance}} -> the best `depth` per query.
+
+    As (qid, rank, pid, score, relevance); equal scores by falling id, as trec_eval has them.
+    """
     rows = []
-    for split in evaluated_splits(task):
-        for qid, relevant in split["relevant_docs"].items():
-            best = sorted(found[qid].items(), key=lambda pair: (pair[1], pair[0]), reverse=True)[:depth]
-            for rank, (pid, score) in enumerate(best, 1):
-                rows.append((qid, rank, pid, score, relevant.get(pid, 0)))
-    return pl.DataFrame(rows, schema=["qid", "rank", "pid", "score", "relevance"], orient="row")
-
-
-def gains_by_query(found: pl.DataFrame, task: AbsTaskRetrieval, depth: int = 10) -> pl.DataFrame:
-    """nDCG at `depth` of every judged query -> (qid, ndcg); its mean is the task's score."""
-    hits = (
-        found.filter(pl.col("rank") <= depth)
-        .group_by("qid", maintain_order=True)
-        .agg((pl.col("relevance") / (pl.col("rank") + 1).log(2)).sum().alias("gain"))
-    )
-    gains = dict(hits.iter_rows())
-    rows = [
-        (qid, gains.get(qid, 0.0) / best)
-        for split in evaluated_splits(task)
-        for qid, relevant in split["relevant_docs"].items()
-        if (best := ideal_gain(relevant, depth)) > 0
-    ]
-    return pl.DataFrame(rows, schema={"qid": pl.String, "ndcg": pl.Float64}, orient="row")
-
-
-def ideal_gain(relevant: Mapping[str, int], depth: int) -> float:
-    """The discounted gain of the judged passages in their best order."""
-    best = sorted(relevant.values(), reverse=True)[:depth]
-    return float(sum(relevance / np.log2(rank + 1) for rank, relevance in enumerate(best, 1)))
+    for qid, judged in relevant.items():
+        best = nlargest(depth, results[qid].items(), key=lambda pair: (pair[1], pair[0]))
+        rows += [(qid, rank, pid, score, judged.get(pid, 0)) for rank, (pid, score) in enumerate(best, 1)]
+    return pl.DataFrame(rows, schema=FOUND, orient="row")
 
 
 def worst_queries(found: pl.DataFrame, task: AbsTaskRetrieval, count: int = 10) -> pl.DataFrame:

@@ -1,14 +1,15 @@
-"""Every model on every task, in C-MTEB's main metrics; what is finished stays in a folder and is reused.
+"""Every model on every task; what is finished stays in a folder and is reused, and a failure stops no other.
 
-A result is mteb's own JSON in mteb's own layout, FOLDER/<model>/<revision>/<task>.json. Beside it stands
-<task>.fingerprint (hashes of data and weights, the protocol), because mteb itself goes by names; and for
-searches <task>.parquet: the ten passages found for each query.
+The folder is mteb's own cache of results, CACHE/results, which mteb.ResultCache(CACHE) reads back:
+<model>/<revision>/ holds <task>.json as mteb writes it, model_meta.json and run_settings.jsonl. Ours beside
+them: <task>.items.parquet (what stands behind the score, item by item), <task>.found.parquet (ten passages
+for each query of a search) and <task>.fingerprint, written last: without it a result is not believed.
 """
 
 import json
-import re
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import mteb
@@ -19,56 +20,97 @@ from mteb.results import TaskResult
 from sklearn.exceptions import UndefinedMetricWarning
 
 from cpack_lib.evaluation.models.adapter import Adapter
-from cpack_lib.evaluation.scores.retrieved import ranked
+from cpack_lib.evaluation.scores.items import recorded
+from cpack_lib.evaluation.scores.leaderboard import described, identity
+from cpack_lib.evaluation.scores.protocols import SCHEMA, score_rows
+from cpack_lib.evaluation.tasks.suites import PublicTask
 from cpack_lib.work.files import write_json
 from cpack_lib.work.progress import Progress
 
-MAIN = {  # C-MTEB's column per type, under mteb's name for it
-    "Retrieval": "ndcg_at_10",
-    "Reranking": "map_at_1000",
-    "STS": "cosine_spearman",
-    "PairClassification": "cosine_ap",
-    "Classification": "accuracy",
-    "Clustering": "v_measure",
-}
-BESIDE = {"PairClassification": ("max_accuracy",), "Retrieval": ("recall_at_10",)}
-PROTOCOL = ("samples_per_label", "n_experiments", "k_values", "ignore_identical_ids", "seed")
-SCHEMA = {"model": pl.String, "task": pl.String, "type": pl.String, "metric": pl.String, "score": pl.Float64}
+SETTINGS = (  # of a task, that its score depends on
+    "eval_splits",
+    "hf_subsets",
+    "samples_per_label",
+    "n_experiments",
+    "k_values",
+    "ignore_identical_ids",
+    "seed",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A model and a task that gave no result, and why."""
+
+    model: str
+    task: str
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{self.task} with {self.model}: {type(self.error).__name__}: {self.error}"
+
+
+class Unfinished(RuntimeError):
+    """Some tasks failed. `scores` is the table of the others, whose results are kept; `failures` says why."""
+
+    def __init__(self, failures: list[Failure], scores: pl.DataFrame):
+        self.failures, self.scores = failures, scores
+        finished = scores.n_unique(["model", "task"])
+        told = "\n".join(f"- {failure}" for failure in failures)
+        super().__init__(
+            f"{len(failures)} of {len(failures) + finished} evaluations failed; the other {finished} are "
+            f"kept, and the next call goes on with what is missing:\n{told}"
+        )
 
 
 def evaluate(models: Sequence[Adapter], tasks: Sequence[AbsTask], folder: Path) -> pl.DataFrame:
-    """Score every model on every task -> (model, task, type, metric, score), scores times 100.
+    """Score every model on every task -> a table of scores (`protocols` says its columns), times 100.
 
-    A model's weights and vectors are given back after its last task: one model at a time lies in memory.
+    A model's weights and vectors are given back after its last task: one model at a time lies in memory. A
+    task that fails is left out, and Unfinished tells of it after the last one.
     """
-    rows = []
+    rows, failures = [], []
     with Progress("evaluate", len(models) * len(tasks)) as progress:
         for number, model in enumerate(models):
             for done, task in enumerate(tasks, number * len(tasks) + 1):
-                result = finished_result(model, task, folder) or run_task(model, task, folder)
-                rows += score_rows(model, task, result)
-                progress.show(done, model=model.name, task=task.metadata.name)
+                try:
+                    result = finished_result(model, task, folder) or run_task(model, task, folder)
+                    place = result_path(model, task, folder).relative_to(folder).with_suffix("").as_posix()
+                    rows += score_rows(model.name, task, result, data_fingerprint(task), place)
+                except Exception as error:  # whatever it is, the other tasks need not suffer from it
+                    failures.append(Failure(model.name, task.metadata.name, error))
+                progress.show(done, model=model.name, task=task.metadata.name, failed=len(failures))
             model.release()
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    scores = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    if failures:
+        raise Unfinished(failures, scores) from failures[0].error
+    return scores
 
 
 def run_task(model: Adapter, task: AbsTask, folder: Path) -> TaskResult:
     """Run mteb's evaluation of one task, and keep its result; the fingerprint is written last."""
     path = result_path(model, task, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".fingerprint").unlink(missing_ok=True)
     task.load_data()
     model.prepare(task)
-    with warnings.catch_warnings():  # precision of a label that was never given: not our score
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
-        found = mteb.evaluate(model, task, cache=None, co2_tracker=False, show_progress_bar=False)
-    result = found.task_results[0]
-    result.to_disk(path)
-    if isinstance(task, AbsTaskRetrieval):
-        ranked(model.found, task).write_parquet(path.with_suffix(".parquet"))
-    write_json(path.parent / "model_meta.json", model.mteb_model_meta.to_dict())
+    with warnings.catch_warnings(), recorded(task) as record:
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # precision of a label never given: not ours
+        found = mteb.evaluate(
+            model,
+            task,
+            cache=None,
+            co2_tracker=False,
+            show_progress_bar=False,
+            prediction_folder=record.folder,
+        )
+        result = found.task_results[0]
+        items, best = record.items(result), record.found()
+    cache_of(folder).save_to_cache(result, described(model))
+    for name, table in (("items", items), ("found", best)):
+        if table is not None:
+            table.write_parquet(path.with_suffix(f".{name}.parquet"))
     write_json(path.with_suffix(".fingerprint"), fingerprint(model, task))
-    return result
+    return TaskResult.from_disk(path)  # six decimals, the same now and when it is read again
 
 
 def finished_result(model: Adapter, task: AbsTask, folder: Path) -> TaskResult | None:
@@ -81,50 +123,30 @@ def finished_result(model: Adapter, task: AbsTask, folder: Path) -> TaskResult |
 
 
 def found_passages(model: Adapter, task: AbsTaskRetrieval, folder: Path) -> pl.DataFrame:
-    """What a finished evaluation found -> (qid, rank, pid, score, relevance), ten per query."""
-    return pl.read_parquet(result_path(model, task, folder).with_suffix(".parquet"))
+    """What a finished search found, ten per query -> (subset, split, qid, rank, pid, score, relevance)."""
+    return pl.read_parquet(result_path(model, task, folder).with_suffix(".found.parquet"))
 
 
 def fingerprint(model: Adapter, task: AbsTask) -> dict:
     """What a score depends on."""
-    protocol = {name: getattr(task, name) for name in PROTOCOL if hasattr(task, name)}
+    settings = {name: getattr(task, name) for name in SETTINGS if hasattr(task, name)}
     names = {"model": model.name, "weights": model.fingerprint, "task": task.metadata.name}
-    content = {"data": task.metadata.revision, "protocol": protocol, "mteb": mteb.__version__}
+    content = {"data": data_fingerprint(task), "settings": settings, "mteb": mteb.__version__}
     return json.loads(json.dumps(names | content))
 
 
+def data_fingerprint(task: AbsTask) -> str:
+    """What stands for the data of a task: their hash, or the revision they are pinned to."""
+    return task.data_fingerprint if isinstance(task, PublicTask) else task.metadata.revision
+
+
 def result_path(model: Adapter, task: AbsTask, folder: Path) -> Path:
-    """FOLDER/<model>/<revision>/<task>.json."""
-    name = re.sub(r"[^\w.-]+", "__", model.name).strip("_")
-    return folder / name / model.fingerprint / f"{task.metadata.name}.json"
+    """FOLDER/<model>/<revision>/<task>.json, as mteb has it."""
+    return cache_of(folder).get_task_result_path(task.metadata.name, identity(model))
 
 
-def score_rows(model: Adapter, task: AbsTask, result: TaskResult) -> list[tuple]:
-    """The rows of one result: the main metric, then those kept beside it; a mean over the task's subsets."""
-    kind = task.metadata.type
-    subsets = [scores for split in result.scores.values() for scores in split]
-    return [
-        (model.name, task.metadata.name, kind, metric, 100 * sum(s[metric] for s in subsets) / len(subsets))
-        for metric in (MAIN[kind], *BESIDE.get(kind, ()))
-    ]
-
-
-def averages(scores: pl.DataFrame) -> pl.DataFrame:
-    """Per model `mean_over_datasets`, `mean_over_task_types` and the mean of each type, in one row.
-
-    The first weighs types by their number of datasets, as the paper's "Average" does; the second weighs them
-    equally. Models that were not scored on the same tasks are an error, because their means do not compare.
-    """
-    main = scores.filter(pl.col("metric") == pl.col("type").replace_strict(MAIN))
-    tasks = main.group_by("model", maintain_order=True).agg(pl.col("task").sort())
-    for model, names in tasks.iter_rows():
-        if names != tasks["task"][0].to_list():
-            raise ValueError(
-                f"{model} was not scored on the same tasks as {tasks['model'][0]}: evaluate all models "
-                "on all tasks before comparing their averages"
-            )
-    types = main.pivot("type", index="model", values="score", aggregate_function="mean", maintain_order=True)
-    kinds = [kind for kind in MAIN if kind in types.columns]
-    overall = main.group_by("model", maintain_order=True).agg(mean_over_datasets=pl.col("score").mean())
-    by_type = types.select("model", pl.mean_horizontal(kinds).alias("mean_over_task_types"), *kinds)
-    return overall.join(by_type, on="model", maintain_order="left")
+def cache_of(folder: Path) -> mteb.ResultCache:
+    """mteb's cache that a folder named results belongs to."""
+    if folder.name != "results":
+        raise ValueError(f"{folder} is to hold results that mteb reads: name it {folder / 'results'}")
+    return mteb.ResultCache(folder.parent)
