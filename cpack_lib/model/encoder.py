@@ -6,7 +6,7 @@ Axes: B texts, L tokens, D width.  Sizes: C-Pack, table 1 of the released models
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerBase
 
+from cpack_lib.model.instructions import saved_prompts
 from cpack_lib.model.quiet import quietly
 from cpack_lib.model.states import PLAIN, Way, sentence_states
 from cpack_lib.model.tokens import chunks, load_tokenizer, pad, token_ids
 
-INSTRUCTION = {
-    "zh": "为这个句子生成表示以用于检索相关文章：",
-    "en": "Represent this sentence for searching relevant passages: ",
-}  # C-Pack's release, on queries of retrieval only
 LONGEST = 512  # positions of every BERT here
 SIZES = {  # layers, width, heads, width of the feed-forward part
     "nano": (2, 512, 8, 1024),
@@ -70,8 +67,9 @@ class Encoder(nn.Module):
         self.backbone, self.tokenizer = backbone, tokenizer
 
     def forward(self, ids: Tensor, is_token: Tensor, way: Way = PLAIN) -> Tensor:
-        """(B, L), (B, L) bool -> (B, D) float32, each row of length one."""
-        return normalize(sentence_states(self.backbone, ids, is_token, way).float(), dim=-1)
+        """(B, L), (B, L) bool -> (B, D), each row of length one, in float32 or, of such weights, float64."""
+        states = sentence_states(self.backbone, ids, is_token, way)
+        return normalize(states.to(torch.promote_types(states.dtype, torch.float32)), dim=-1)
 
     @property
     def width(self) -> int:
@@ -125,17 +123,25 @@ def refuse_other_parts(folder: Path) -> None:
         raise ValueError(f"{folder} pools by {pooling}; this project's encoders pool by cls")
 
 
-def save_encoder(encoder: Encoder, folder: Path, instruction: str = "", longest: int = LONGEST) -> None:
+def save_encoder(
+    encoder: Encoder,
+    folder: Path,
+    instruction: str = "",
+    longest: int = LONGEST,
+    prompts: Mapping[str, str] | None = None,
+) -> None:
     """Write a sentence-transformers folder: [CLS], length one, and the prompts it was trained with.
 
-    Written aside and renamed, so that the folder is whole or absent; an older one is replaced. Equal encoders
-    make equal files: BERT's pooler, which nothing reads, would be saved with random weights and is left out.
+    These are `instruction` before queries and nothing before passages, or else `prompts`, by name. Written
+    aside and renamed, so that the folder is whole or absent; an older one is replaced. Equal encoders make
+    equal files: BERT's pooler, which nothing reads, would be saved with random weights and is left out.
     """
+    prompts = {"query": instruction, "document": ""} if prompts is None else dict(prompts)
     with quietly():
-        write_parts(encoder, folder, folder.with_name(f".{folder.name}.new"), instruction, longest)
+        write_parts(encoder, folder, folder.with_name(f".{folder.name}.new"), prompts, longest)
 
 
-def write_parts(encoder: Encoder, folder: Path, aside: Path, instruction: str, longest: int) -> None:
+def write_parts(encoder: Encoder, folder: Path, aside: Path, prompts: dict[str, str], longest: int) -> None:
     """Make the folder under the name `aside`, then put it in the place of `folder`."""
     shutil.rmtree(aside, ignore_errors=True)
     encoder.backbone.save_pretrained(aside / "bert")
@@ -144,7 +150,7 @@ def write_parts(encoder: Encoder, folder: Path, aside: Path, instruction: str, l
     transformer = Transformer(str(aside / "bert"), max_seq_length=longest, **without)
     released = SentenceTransformer(
         modules=[transformer, Pooling(encoder.width, pooling_mode="cls"), Normalize()],
-        prompts={"query": instruction, "document": ""},
+        prompts=prompts,
         device="cpu",
     )
     released.save_pretrained(str(aside / "whole"), create_model_card=False)
@@ -157,5 +163,4 @@ def write_parts(encoder: Encoder, folder: Path, aside: Path, instruction: str, l
 
 def saved_instruction(folder: Path) -> str:
     """The instruction that a saved encoder puts before its queries."""
-    written = json.loads((folder / "config_sentence_transformers.json").read_text("utf-8"))
-    return written["prompts"].get("query", "")
+    return saved_prompts(folder).get("query", "")

@@ -55,34 +55,40 @@ def contrastive_loss(
     rows: Tensor | None = None,
     margin: float | None = None,
     guide: tuple[Tensor, Tensor] | None = None,
+    alone: Tensor | None = None,
 ) -> Tensor:
     """Mean over Q queries (Q, D) of -log softmax over P passages (P, D) of cosine / temperature: float32, ().
 
     Query i belongs to passage `targets[i]`, i · P/Q where none are given: a positive and its negatives stand
-    together. `rows` (R,) takes the part of these queries alone, still a share of the mean over all Q: the
-    parts of several processes add up to the whole. `both_ways` averages with the loss of each positive among
-    all queries.
+    together. `rows` (R,) takes the part of these queries alone, a share of the mean over all Q. `both_ways`
+    averages with the loss of each positive among all queries.
 
     Left out as no negatives: by `texts` (P,) and `query_texts` (Q,), int64 hashes, what repeats the positive,
     the query or an answer to it; by `margin`, cosines that much above the positive's; by `guide`, a frozen
-    encoder's embeddings (Q, E), (P, E), what it ranks above the positive (GISTEmbed, arXiv 2402.16829).
+    encoder's embeddings (Q, E), (P, E), what it ranks above the positive (GISTEmbed, arXiv 2402.16829); for
+    queries that are `alone` (Q,), every passage but those from its target up to the next (targets ascend).
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}; cosines are divided by it, so it is positive")
-    Q = len(queries)
-    own = torch.arange(Q, device=queries.device)
-    targets = shared_out(own, len(passages)) if targets is None else targets
+    check_temperature(temperature)
+    Q, P, own = len(queries), len(passages), torch.arange(len(queries), device=queries.device)
+    targets = shared_out(own, P) if targets is None else targets
     rows = own if rows is None else rows
     query_texts = texts[targets] if texts is not None and query_texts is None else query_texts
-    queries, passages = queries.float(), passages.float()
-    guards = guarded(targets, texts, query_texts, margin, guide)
+    queries, passages = single(queries), single(passages)
+    guards = guarded(targets, texts, query_texts, margin, guide, alone, P)
     loss = Contrast.apply(queries, passages, targets, rows, guards, temperature, rows_per_chunk)
     if both_ways:
         mirrored = (None, None) if texts is None else (query_texts, texts[targets])
-        guards = guarded(own, *mirrored, margin, None if guide is None else (guide[1][targets], guide[0]))
+        turned = None if guide is None else (guide[1][targets], guide[0])
+        guards = guarded(own, *mirrored, margin, turned, alone, Q)
         back = Contrast.apply(passages[targets], queries, own, rows, guards, temperature, rows_per_chunk)
         loss = (loss + back) / 2
     return loss / max(1, Q)
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse what cannot divide cosines."""
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}; cosines are divided by it, so it is positive")
 
 
 def shared_out(own: Tensor, P: int) -> Tensor:
@@ -93,19 +99,42 @@ def shared_out(own: Tensor, P: int) -> Tensor:
     return own * (P // max(1, Q))
 
 
+def single(embeddings: Tensor) -> Tensor:
+    """Embeddings in float32, or in float64 where they are in it."""
+    return embeddings if embeddings.dtype == torch.float64 else embeddings.float()
+
+
 def guarded(
     targets: Tensor,
     texts: Tensor | None,
     query_texts: Tensor | None,
     margin: float | None,
     guide: tuple[Tensor, Tensor] | None,
+    alone: Tensor | None,
+    P: int,
 ) -> list[Guard]:
-    """The guards that are asked for."""
+    """The guards that are asked for, over P passages."""
     return [
         *([] if texts is None else [repeats(texts, query_texts, targets)]),
         *([] if margin is None else [closer_than_the_positive(targets, margin)]),
         *([] if guide is None else [closer_to_a_guide(*guide, targets)]),
+        *([] if alone is None else [outside_the_group(targets, alone, P)]),
     ]
+
+
+def outside_the_group(targets: Tensor, alone: Tensor, P: int) -> Guard:
+    """Passages of other groups, for the queries that are `alone` (Q,); a group goes up to the next target.
+
+    In the other direction a group is one query, so its positive has nothing to lose to, and costs nothing.
+    """
+    if not (targets[1:] > targets[:-1]).all():
+        raise ValueError("targets have to ascend where queries are contrasted with their own group alone")
+    owner = torch.searchsorted(targets, torch.arange(P, device=targets.device), right=True) - 1  # (P,)
+
+    def hidden(rows: Tensor, cosines: Tensor | None) -> Tensor:
+        return alone[rows, None] & (owner != rows[:, None])  # (C, P)
+
+    return hidden
 
 
 def repeats(passages: Tensor, queries: Tensor, targets: Tensor) -> Guard:

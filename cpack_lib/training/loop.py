@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from cpack_lib.model.instructions import prompt_for, prompts
 from cpack_lib.training.ahead import ahead
 from cpack_lib.training.batches import Plan
 from cpack_lib.training.checkpoints import Best, last_checkpoint, load_checkpoint, save_checkpoint
+from cpack_lib.training.interference import Watch
 from cpack_lib.training.log import Log
 from cpack_lib.training.memory import most_held, will_fit
 from cpack_lib.training.objectives import OBJECTIVES
@@ -67,7 +69,9 @@ class Run:
         place = last_checkpoint(folder)
         self.done = load_checkpoint(place, self.model, self.optimizer) if place else 0
         ranks.wait()
-        self.best = Best(folder, self.done) if ranks.rank == 0 else None
+        first = ranks.rank == 0  # which alone looks at the encoder and keeps the best
+        self.watch = Watch(settings, folder, self.objective.encoder) if settings.watch and first else None
+        self.best = Best(folder, self.done) if first else None
 
     def weigh(self) -> None:
         """Refuse what will not fit, and note what is needed in memory.json."""
@@ -112,18 +116,20 @@ class Run:
         return facts
 
     def look(self, step: int) -> dict[str, float]:
-        """The scores of the probe after a step where one is due; the best weights are kept."""
-        encoder = self.objective.encoder
-        if self.probe is None or encoder is None or not self.look_is_due(step):
-            return {}
-        found = looked_at(encoder, self.probe, self.settings.longest, self.settings.instruction)
-        if self.settings.release == "best":
-            self.best.note(step + 1, found["probe_mean"], self.model)
+        """What the probe and the watch find after a step where they are due; the best weights are kept."""
+        encoder, settings, found = self.objective.encoder, self.settings, {}
+        if self.probe is not None and encoder is not None and self.is_due(step, settings.probe_every):
+            told = prompts(self.objective.tasks, settings.instructed, settings.instruction, settings.language)
+            before = prompt_for(told, "Retrieval", "query"), prompt_for(told, "STS")
+            found |= looked_at(encoder, self.probe, settings.longest, *before)
+            if settings.release == "best":
+                self.best.note(step + 1, found["probe_mean"], self.model)
+        if self.watch is not None and self.is_due(step, settings.watch_every):
+            found |= self.watch.look(encoder)
         return {name: round(value, 6) for name, value in found.items()}
 
-    def look_is_due(self, step: int) -> bool:
-        """Whether the encoder is probed after a step."""
-        every = self.settings.probe_every
+    def is_due(self, step: int, every: int) -> bool:
+        """Whether something done every so many steps, or else at every checkpoint, follows a step."""
         if not every:
             return self.checkpoint_is_due(step)
         return (step + 1) % every == 0 or step + 1 == self.settings.steps
@@ -151,9 +157,10 @@ class Run:
 
 def new_plan(objective: Any, settings: Settings) -> Plan:
     """Which rows stand in which step."""
-    given = weights(settings.source_weights, "settings")
-    options = {"sources": objective.sources, "weights": given, "keys": objective.keys}
-    return Plan(objective.rows, settings.rows_per_step, settings.seed, settings.mixing, **options)
+    options = {"sources": objective.sources, "tasks": objective.tasks, "keys": objective.keys}
+    options |= {"weights": weights(settings.source_weights, "settings"), "power": settings.sampling_power}
+    options |= {"mixing": settings.mixing, "sampled": settings.sampled}
+    return Plan(objective.rows, settings.rows_per_step, settings.seed, **options)
 
 
 def in_turn(ranks: Ranks, make: Callable[[], Any]) -> Any:

@@ -97,7 +97,8 @@ def will_fit(objective: Weighed, settings: Settings, longest: int, ranks: Ranks)
     told = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
     smaller = fitting(objective, settings, longest, ranks.size, free)
     remedy = (
-        "no smaller chunks fit either: take a smaller model, fewer rows_per_step or more processes"
+        "no smaller chunks fit either: take a smaller model, fewer rows_per_step, a smaller group_size or "
+        "more processes"
         if smaller is None
         else f"set {', '.join(f'{name} to {value}' for name, value in smaller.items())}"
     )

@@ -16,7 +16,7 @@ from cpack_lib.model.encoder import Encoder
 FILES = {"sts": ("sentence1", "sentence2", "score"), "retrieval": ("query", "passage")}
 DEPTH = 10  # of nDCG
 QUERIES_AT_A_TIME = 1_024
-Encode = Callable[..., np.ndarray]  # texts, and for queries prompt=... -> (N, D), each row of length one
+Encode = Callable[..., np.ndarray]  # texts and prompt=... -> (N, D), each row of length one
 
 
 class Probe:
@@ -36,9 +36,15 @@ class Probe:
             if found.height < 2:
                 raise ValueError(f"{table(folder, name)} has {found.height} rows; a probe needs 2 or more")
 
-    def scores(self, encode: Encode, instruction: str = "") -> dict[str, float]:
-        """probe_sts, probe_retrieval and their mean, as far as there are tables; between -1 and 1."""
-        measures = {"sts": rank_correlation, "retrieval": partial(ndcg, instruction=instruction)}
+    def scores(self, encode: Encode, instruction: str = "", alike: str = "") -> dict[str, float]:
+        """probe_sts, probe_retrieval and their mean, as far as there are tables; between -1 and 1.
+
+        `instruction` stands before the queries, `alike` before both texts of a scored pair.
+        """
+        measures = {
+            "sts": partial(rank_correlation, instruction=alike),
+            "retrieval": partial(ndcg, instruction=instruction),
+        }
         found = {f"probe_{name}": measures[name](rows, encode) for name, rows in self.tables.items()}
         return found | {"probe_mean": sum(found.values()) / len(found)}
 
@@ -48,14 +54,17 @@ def table(folder: Path, name: str) -> Path:
     return folder / f"{name}.parquet"
 
 
-def looked_at(encoder: Encoder, probe: Probe, longest: int, instruction: str = "") -> dict[str, float]:
+def looked_at(
+    encoder: Encoder, probe: Probe, longest: int, instruction: str = "", alike: str = ""
+) -> dict[str, float]:
     """The scores of an encoder as it is now; no random number is drawn, and it goes on training after."""
-    return probe.scores(partial(encoder.encode, longest=longest), instruction)
+    return probe.scores(partial(encoder.encode, longest=longest), instruction, alike)
 
 
-def rank_correlation(rows: pl.DataFrame, encode: Encode) -> float:
+def rank_correlation(rows: pl.DataFrame, encode: Encode, instruction: str = "") -> float:
     """Spearman's correlation of cosines with scores; 0 where all are equal."""
-    first, second = (encode(rows[column].to_list()) for column in ("sentence1", "sentence2"))
+    columns = ("sentence1", "sentence2")
+    first, second = (encode(rows[column].to_list(), prompt=instruction) for column in columns)
     cosines = np.einsum("nd,nd->n", first, second)
     if np.ptp(cosines) == 0 or rows["score"].n_unique() == 1:
         return 0.0

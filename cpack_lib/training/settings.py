@@ -8,10 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 
+from cpack_lib.corpus.labelled.instructions import LANGUAGES
+from cpack_lib.model.instructions import WAYS
 from cpack_lib.model.states import Way
-from cpack_lib.training.batches import MIXINGS
+from cpack_lib.training.batches import MIXINGS, SAMPLED
 
 CHOICES = {
     "objective": ("bag", "retromae", "contrast"),
@@ -20,6 +23,10 @@ CHOICES = {
     "schedule": ("linear", "cosine"),
     "release": ("last", "best"),
     "decoding": ("enhanced", "basic"),
+    "sampled": SAMPLED,
+    "distilled": ("group", "batch"),
+    "instructed": WAYS,
+    "language": LANGUAGES,
 }
 ABOVE_ZERO = (
     "steps",
@@ -31,6 +38,7 @@ ABOVE_ZERO = (
     "keep_checkpoints",
     "activations_gib",
     "temperature",
+    "teacher_temperature",
     "width",
 )
 BOUNDS = {  # least and most, both allowed
@@ -43,6 +51,11 @@ BOUNDS = {  # least and most, both allowed
     "memory_gib": (0, math.inf),
     "probe_every": (0, math.inf),
     "margin": (0, 2),
+    "sampling_power": (0, 1),
+    "group_size": (0, math.inf),
+    "distillation": (0, 1),
+    "watch_every": (0, math.inf),
+    "watch_rows": (2, math.inf),
     "encoder_mask": (0, 1),
     "decoder_mask": (0, 1),
     "decoder_labels": (0, 1),
@@ -77,8 +90,12 @@ class Settings:
     release: str = "last"  # weights that are saved in the end; best: those with the highest probe_mean
     tensorboard: bool = False  # also write the log for TensorBoard
     memory_gib: float = 0.0  # that a process may use beside its weights; 0: what is free
-    mixing: str = "mixed"  # or: one source (per batch)
-    source_weights: list = field(default_factory=list)  # "SOURCE=WEIGHT" of each; none: its rows
+    mixing: str = "mixed"  # or: one source, or one task (per batch)
+    sampled: str = "source"  # whose shares the next two tell: of each source, or each task
+    source_weights: list = field(default_factory=list)  # "SOURCE=WEIGHT", or "TASK=WEIGHT", of each
+    sampling_power: float = 1.0  # without weights shares grow as rows to this: 1 as they are, 0 all equal
+    in_batch_off: list = field(default_factory=list)  # tasks whose queries meet their own passages alone
+    group_size: int = 0  # passages of a query at most, its positive first; 0: all that there are
     temperature: float = 0.05  # cosines are divided by this
     both_ways: bool = False  # passages are also contrasted with queries
     activations_gib: float = 4.0  # kept for the way back at most; what does not fit is embedded twice
@@ -86,6 +103,11 @@ class Settings:
     compiled: bool = False  # let torch.compile fuse what follows attention; on CPUs it needs a C++ compiler
     margin: float = 2.0  # a passage whose cosine is that much above the positive's is no negative; 2: all are
     guide: str = ""  # folder of a frozen encoder: what it ranks above the positive is no negative
+    distillation: float = 0.0  # share of the loss that is a teacher's; 1: there is no contrast beside it
+    teacher: str = ""  # folder of a frozen encoder; none: the data's column scores has what it thought
+    teacher_temperature: float = 0.05  # a teacher's scores are divided by it: cosines; logits want about 1
+    distilled: str = "group"  # what a teacher compares: a query's own passages, or those of the whole batch
+    widths: list = field(default_factory=list)  # first numbers trained on their own: 64, or "64=0.5" weighed
     width: int = 512  # of a bag's embeddings
     spelled: bool = False  # a bag's tokens begin as sums of vectors of their characters
     encoder_mask: float = 0.3  # share of words RetroMAE's encoder does not see
@@ -94,11 +116,21 @@ class Settings:
     decoding: str = "enhanced"  # or basic: the decoder is shown one masked text, as in RetroMAE's ablation
     bag_of_words: float = 0.0  # weight of DupMAE's loss on the ordinary tokens; 0: not computed
     instruction: str = ""  # written into the saved encoder as its prompt for queries
+    instructed: str = "as written"  # or what is put before texts here: to searches, or every task its own
+    language: str = "zh"  # of the instructions that are put there, but for `instruction`
+    watch: str = ""  # parquet of held-out groups: what each task loses, and whether gradients agree
+    watch_every: int = 0  # steps between two such looks; 0: at every checkpoint
+    watch_rows: int = 32  # groups of each task, the first ones
 
     @property
     def way(self) -> Way:
         """How an encoder's forward pass is made."""
         return Way(self.recompute, self.compiled)
+
+    @property
+    def weighted_widths(self) -> dict[int, float]:
+        """The weight of each width; empty where the whole embedding alone is trained."""
+        return widths(self.widths, "settings")
 
 
 def read_settings(path: Path) -> Settings:
@@ -135,7 +167,8 @@ def check(settings: Settings, path: Path) -> None:
             raise ValueError(
                 f"{path}: {name} is {getattr(settings, name)!r}; choose one of {', '.join(choices)}"
             )
-    for name in ("start", "data", *(name for name in ("guide", "probe") if getattr(settings, name))):
+    optional = [name for name in ("guide", "probe", "teacher", "watch") if getattr(settings, name)]
+    for name in ("start", "data", *optional):
         if not Path(getattr(settings, name)).exists():
             raise ValueError(f"{path}: {name} is {getattr(settings, name)}, which does not exist")
     if settings.release == "best" and not settings.probe:
@@ -147,6 +180,76 @@ def check(settings: Settings, path: Path) -> None:
     if settings.compiled and not torch.cuda.is_available() and not shutil.which("g++"):
         raise ValueError(f"{path}: compiled needs g++ on a CPU; install it, or leave compiled off")
     weights(settings.source_weights, path)
+    widths(settings.widths, path)
+    if said := contradiction(settings) or missing_column(settings):
+        raise ValueError(f"{path}: {said}")
+
+
+def contradiction(settings: Settings) -> str:
+    """What of the settings cannot be meant together, in one sentence; empty if all can."""
+    told, teacher, objective = settings.distillation, settings.teacher, settings.objective
+    widest = max(settings.weighted_widths, default=0)
+    of_groups = told or widest or settings.group_size or settings.in_batch_off
+    cases = [
+        (
+            settings.source_weights and settings.sampling_power != 1,
+            "source_weights and sampling_power both tell shares; leave one of them out",
+        ),
+        (
+            teacher and not told,
+            f"teacher is {teacher}, but distillation is 0; give it a share, or leave the teacher out",
+        ),
+        (
+            told and settings.distilled == "batch" and not teacher,
+            "distilled is batch, but the column scores knows a query's own passages alone; name a teacher",
+        ),
+        (
+            settings.watch_every and not settings.watch,
+            "watch_every is given, but watch names no held-out groups; name a parquet file",
+        ),
+        (
+            (teacher or settings.watch) and objective != "contrast",
+            f"teacher and watch need an encoder, but the objective is {objective}; leave them out",
+        ),
+        (
+            of_groups and objective == "retromae",
+            "distillation, widths, group_size and in_batch_off are no part of retromae; leave them out",
+        ),
+        (
+            objective == "bag" and widest > settings.width,
+            f"widths has {widest}, but a bag's embeddings have {settings.width} numbers; take fewer",
+        ),
+    ]
+    return next((sentence for holds, sentence in cases if holds), "")
+
+
+def missing_column(settings: Settings) -> str:
+    """Which column the settings ask for and a file has not, in one sentence; empty if all are there."""
+    by_task = settings.mixing == "one task" or settings.sampled == "task" or settings.in_batch_off
+    wanted = [(settings.data, "task")] if by_task or settings.instructed != "as written" else []
+    if settings.distillation and not settings.teacher:
+        wanted.append((settings.data, "scores"))
+    if settings.watch:
+        wanted.append((settings.watch, "task"))
+    for file, column in wanted:
+        if column not in pl.read_parquet_schema(file):
+            return f"{file} has no column {column}, which is asked for; add it, or change the settings"
+    return ""
+
+
+def widths(given: list[int | str], path: Path | str) -> dict[int, float]:
+    """The weight of each width, from a number or "WIDTH=WEIGHT"; each is taken once."""
+    found: dict[int, float] = {}
+    for each in given:
+        width, _, weight = str(each).partition("=")
+        try:
+            number, share = int(width), float(weight or 1)
+        except ValueError:
+            number, share = 0, 0.0
+        if number < 1 or number in found or not 0 < share < math.inf or isinstance(each, bool):
+            raise ValueError(f'{path}: widths has {each!r}; write each width once, as 64 or "64=0.5"')
+        found[number] = share
+    return found
 
 
 def weights(given: list[str], path: Path | str) -> dict[str, float] | None:

@@ -3,12 +3,7 @@
 import gzip
 import io
 import json
-import os
 import random
-import subprocess
-import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import mteb
@@ -21,8 +16,9 @@ from cpack_lib.corpus.labelled import joining, lines
 from cpack_lib.corpus.labelled.sets import INSTRUCTIONS, SETS, overview
 from cpack_lib.corpus.read.schemas import columns_of
 from cpack_lib.corpus.read.sources import open_table
-from cpack_lib.model.encoder import INSTRUCTION
-from cpack_lib.training.negatives import INSTRUCTED, Window, write_groups
+from cpack_lib.training.negatives import Window, write_groups
+from tests.hub.asking import ask
+from tests.hub.server import Hub, Repository
 
 
 def labelled_set(name: str, folder: Path, **options):
@@ -377,68 +373,22 @@ def test_the_overview_has_a_row_for_each_set():
 
 
 def test_queries_of_retrieval_and_re_ranking_alone_are_instructed():
-    assert {task for task, text in INSTRUCTIONS.items() if text} == set(INSTRUCTED)
-    assert {text for text in INSTRUCTIONS.values() if text} == {INSTRUCTION["zh"]}
-
-
-class Hub(BaseHTTPRequestHandler):
-    """The repository clue/clue at one commit, with OCNLI and a file that nobody needs."""
-
-    files = {"ocnli/train-00000-of-00001.parquet": parquet(CLUE), "afqmc/train.parquet": b"not to be read"}
-    fetched: list[str] = []
-
-    def do_GET(self):
-        path, found = self.path.split("?")[0], None
-        if path.startswith("/datasets/clue/clue/resolve/"):
-            name = path.removeprefix("/datasets/clue/clue/resolve/").partition("/")[2]
-            self.fetched.append(name)
-            found = self.files.get(name)
-        elif path.startswith("/api/datasets/clue/clue/tree/"):
-            tree = [
-                {"type": "file", "oid": "0" * 40, "size": len(data), "path": name}
-                for name, data in self.files.items()
-            ]
-            found = json.dumps(tree).encode()
-        elif path.startswith("/api/datasets/clue/clue"):
-            siblings = [{"rfilename": name} for name in self.files]
-            found = json.dumps({"id": "clue/clue", "sha": "a" * 40, "siblings": siblings}).encode()
-        self.send_response(200 if found is not None else 404)
-        self.send_header("Content-Length", str(len(found or b"")))
-        self.send_header("X-Repo-Commit", "a" * 40)
-        self.send_header("ETag", '"1"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(found or b"")
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-        """Say nothing."""
+    assert {task for task, text in INSTRUCTIONS.items() if text} == {"retrieval", "search", "reranking"}
+    assert {text for text in INSTRUCTIONS.values() if text} == {"为这个句子生成表示以用于检索相关文章："}
 
 
 def test_a_set_is_downloaded_from_the_hub(tmp_path):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    code = (
-        "import json\nfrom cpack_lib.corpus.read.sources import open_table\n"
-        "found = {'rows': open_table('labelled:ocnli', 'labelled').read().rows()}\n"
-        "try:\n    open_table('labelled:dureader', 'labelled').read()\n"
-        "except ValueError as error:\n    found['error'] = str(error)\n"
-        "print(json.dumps(found))"
-    )
-    settings = {
-        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-        "HF_HOME": tmp_path,
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | settings, capture_output=True, text=True
-    )
-    server.shutdown()
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    files = {"ocnli/train-00000-of-00001.parquet": parquet(CLUE), "afqmc/train.parquet": b"not to be read"}
+    code = """
+from cpack_lib.corpus.read.sources import open_table
+found = {"rows": open_table("labelled:ocnli", "labelled").read().rows()}
+try:
+    open_table("labelled:dureader", "labelled").read()
+except ValueError as error:
+    found["error"] = str(error)
+"""
+    with Hub([Repository("clue/clue", files)]) as hub:
+        found = ask(code, hub.environment(tmp_path))
     assert found["rows"] == [["他在睡觉", ["他没醒", "他闭着眼"], ["他醒着"], "ocnli", "nli"]]
-    assert set(Hub.fetched) == {"ocnli/train-00000-of-00001.parquet"}
+    assert hub.fetched == ["clue/clue/ocnli/train-00000-of-00001.parquet"]
     assert "zyznull/dureader-retrieval-ranking cannot be downloaded" in found["error"]

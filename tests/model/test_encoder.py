@@ -8,8 +8,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
+from cpack_lib.corpus.labelled.instructions import INSTRUCTION
 from cpack_lib.model.encoder import (
-    INSTRUCTION,
     SIZES,
     Encoder,
     load_encoder,

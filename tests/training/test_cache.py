@@ -1,5 +1,7 @@
 """The gradient cache gives the gradients of plain back-propagation, dropout on, whatever is kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from cpack_lib.model.tokens import chunks, pad, token_ids
 from cpack_lib.training.cache import cached_backward
 from cpack_lib.training.contrast import contrastive_loss
 from tests.training.conftest import random_texts
+from tests.training.obvious import obvious_loss
+from tests.training.test_distillation import CASES, PLAIN, asked, made
 
 TIGHT = {"atol": 1e-6, "rtol": 1e-6}
 
@@ -21,6 +25,17 @@ def parts_of(encoder, budget):
 def loss_of(found):
     """The contrast of 12 queries with 24 passages."""
     return contrastive_loss(found[:12], found[12:], 0.05, both_ways=True)
+
+
+def switched(case):
+    """The loss of a step of 7 groups, 24 texts, with some switches on; and the same by loops."""
+    settings = replace(PLAIN, **CASES[case])
+    step, _, other = made("odd", settings)
+    said = asked(settings, other)
+    return (
+        lambda found: step.loss(found, settings, torch.arange(7), **said),
+        lambda found: obvious_loss(found, step, settings, **said),
+    )
 
 
 def taken(encoder):
@@ -67,6 +82,30 @@ def test_the_cached_gradient_is_the_plain_one_with_dropout_on(encoder, budget, k
     for name, gradient in gradients.items():
         assert gradient.norm() > 0, name
         assert (same_gradients[name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-6, name
+
+
+@pytest.mark.parametrize("case", ["alone both ways", "half taught", "everything"])
+@pytest.mark.parametrize("kept", [0, 2, 100])
+def test_with_every_switch_the_cached_gradient_is_that_of_loops_in_float64(encoder, case, kept):
+    encoder.double()
+    rows = token_ids(encoder.tokenizer, random_texts(24, seed=2), longest=16)
+    parts = [torch.from_numpy(part) for part in chunks([len(row) + 2 for row in rows], 60)]
+    padded = [pad([rows[i] for i in part], encoder.tokenizer) for part in parts]
+    assert len(parts) > 3
+    ours, theirs = switched(case)
+    torch.manual_seed(0)
+    value, embeddings = cached_backward(lambda c: encoder(*padded[c]), parts, ours, 24, kept)
+    gradients = taken(encoder)
+    torch.manual_seed(0)
+    plainly = torch.cat([encoder(*each) for each in padded])[torch.cat(parts).argsort()]
+    expected = theirs(plainly)
+    expected.backward()
+    assert embeddings.dtype == torch.float64
+    torch.testing.assert_close(embeddings, plainly.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(value, expected.detach(), rtol=1e-10, atol=1e-10)
+    whole = torch.cat([gradient.flatten() for gradient in gradients.values()]).norm()
+    for name, gradient in taken(encoder).items():
+        assert (gradients[name] - gradient).norm() <= 1e-10 * whole, name
 
 
 @pytest.mark.parametrize("kept", [1, 3, 100])

@@ -146,6 +146,33 @@ def test_what_a_guide_hides_is_what_it_ranks_above_the_positive(both_ways):
 
 
 @pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("alone", [[True] * 4, [True, False, False, True], [False] * 4])
+def test_who_stands_alone_meets_its_own_passages_only(alone, both_ways):
+    queries, passages, targets = drawn(4, 9, targets=[0, 1, 4, 8])
+    owner = torch.tensor([0, 1, 1, 1, 2, 2, 2, 2, 3])
+    alone = torch.tensor(alone)
+    masks = [alone[:, None] & (owner != torch.arange(4)[:, None]), alone[:, None] & ~torch.eye(4).bool()]
+    loss = contrastive_loss(
+        queries, passages, 0.05, targets, alone=alone, both_ways=both_ways, rows_per_chunk=3
+    )
+    expected = obvious_loss(queries, passages, 0.05, targets, masks, both_ways)
+    assert_same(loss, expected, queries, passages)
+
+
+def test_groups_have_to_stand_in_the_order_of_their_queries():
+    ends = {"targets": torch.tensor([2, 0]), "alone": torch.ones(2, dtype=torch.bool)}
+    with pytest.raises(ValueError, match="targets have to ascend"):
+        contrastive_loss(torch.ones(2, 4), torch.ones(4, 4), 0.05, **ends)
+
+
+def test_double_precision_stays_double():
+    queries, passages, targets = (each.detach() for each in drawn(7, 21))
+    loss = contrastive_loss(queries.double(), passages.double(), 0.05)
+    assert loss.dtype == torch.float64
+    torch.testing.assert_close(loss, obvious_loss(queries, passages, 0.05, targets), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
 def test_parts_of_the_queries_add_up_to_the_whole(both_ways):
     queries, passages, _ = drawn(7, 14)
     whole = contrastive_loss(queries, passages, 0.05, both_ways=both_ways)

@@ -7,12 +7,16 @@ import sys
 import time
 from dataclasses import replace
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from cpack_lib.corpus.labelled.instructions import TASKS
 from cpack_lib.model.encoder import load_encoder, saved_instruction
+from cpack_lib.model.instructions import saved_prompts
 from cpack_lib.training.checkpoints import last_checkpoint
+from cpack_lib.training.instructed import mismatches
 from cpack_lib.training.loop import AGAIN, new_plan, train
 from cpack_lib.training.objectives.contrastive import EncoderContrast
 from cpack_lib.training.optimiser import new_optimizer, schedule
@@ -139,6 +143,80 @@ def test_the_seed_decides(settled, tmp_path):
         train(replace(settings, seed=seed), tmp_path / name)
         losses[name] = [line["loss"] for line in logged(tmp_path / name)]
     assert losses["a"] == losses["b"] != losses["c"]
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    """24 groups of two tasks, of one source each and of one that both share."""
+    texts, path = random_texts(96, seed=6), tmp_path / "groups.parquet"
+    columns = {"query": texts[:24], "passages": [texts[24 + 3 * i : 27 + 3 * i] for i in range(24)]}
+    columns |= {"task": ["sts"] * 18 + ["search"] * 6, "source": ["诗"] * 9 + ["文"] * 12 + ["史"] * 3}
+    columns["scores"] = [[0.9, 0.1, -0.2]] * 24
+    pl.DataFrame(columns).write_parquet(path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "changes, share",
+    [
+        ({"mixing": "one task"}, 6 / 24),
+        ({"mixing": "one task", "sampled": "task", "sampling_power": 0.0}, 0.5),
+        ({"sampled": "task", "source_weights": ["sts=1", "search=3"]}, 0.75),
+        ({"sampling_power": 0.0}, (3 / 12 + 1) / 3),  # of 文 a quarter, of 史 all
+    ],
+)
+def test_tasks_are_drawn_as_they_are_told(settled, tmp_path, tasks, changes, share):
+    settings = settled(data=tasks, rows_per_step=3, **changes)
+    plan = new_plan(EncoderContrast(settings, tmp_path), settings)
+    names = ["sts"] * 18 + ["search"] * 6
+    steps = [[names[row] for row in plan.step(step)] for step in range(160)]
+    assert ("mixing" in changes) == all(len(set(step)) == 1 for step in steps)
+    found = sum(step.count("search") for step in steps) / 480
+    assert found == pytest.approx(share, abs=0.02)
+
+
+def test_with_every_switch_on_it_overfits_and_saves_its_prompts(settled, start, tmp_path, tasks):
+    settings = settled(
+        data=tasks,
+        steps=60,
+        rows_per_step=6,
+        learning_rate=3e-3,
+        dropout=0.0,
+        longest=64,
+        activations_gib=1e-6,
+        tokens_per_chunk=256,
+        mixing="one task",
+        sampled="task",
+        sampling_power=0.5,
+        in_batch_off=["sts"],
+        group_size=2,
+        distillation=0.3,
+        widths=[32, "8=0.5"],
+        instructed="every task",
+        watch=tasks,
+        watch_every=20,
+        watch_rows=3,
+    )
+    train(settings, tmp_path)
+    log = logged(tmp_path)
+    first, last = (sum(line["loss"] for line in part) / 10 for part in (log[:10], log[-10:]))
+    assert last < first / 3
+    assert log[-1]["watch_loss_sts"] < log[19]["watch_loss_sts"]
+    prompts = saved_prompts(tmp_path / "encoder")
+    assert prompts == {
+        "query": TASKS["search"].instruction["zh"],
+        "document": "",
+        "STS": TASKS["sts"].instruction["zh"],
+    }
+    groups = pl.read_parquet(tasks)
+    assert mismatches(groups, prompts, instructed="every task") == []
+    assert len(mismatches(groups, prompts)) == 3  # if the switch were forgotten
+
+
+def test_widths_that_the_encoder_does_not_have_are_refused(settled, tmp_path):
+    with pytest.raises(ValueError, match="widths has 64, but .* makes embeddings of 32 numbers; take fewer"):
+        train(settled(widths=[64]), tmp_path)
+    assert not (tmp_path / "log.jsonl").exists()
 
 
 @pytest.mark.parametrize("mixing", ["mixed", "one source"])

@@ -76,6 +76,28 @@ def test_a_chunk_keeps_what_was_estimated(settled, objective, recompute):
     assert told == pytest.approx(measured, rel=0.15)
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_kept_chunks_are_planned_for_the_size_of_groups(settled, tmp_path, size):
+    texts, path = random_texts(120, seed=2), tmp_path / "groups.parquet"
+    columns = {"query": texts[:24], "passages": [texts[24 + 4 * i : 28 + 4 * i] for i in range(24)]}
+    pl.DataFrame(columns | {"source": "诗"}).write_parquet(path)
+    settings = settled(data=str(path), group_size=size, rows_per_step=24, tokens_per_chunk=64)
+    made = EncoderContrast(settings, tmp_path / "made")
+    made.model.train()
+    assert made.places() == 24 * (1 + size) * made.longest
+    told = estimate(made, settings, made.longest)
+    everything = kept_bytes(made.sample(settings, 24 * (1 + size)), made.model) / GIB
+    assert told["kept chunks"] + told["one chunk"] / (1 + PASSING) == pytest.approx(everything, rel=0.15)
+
+
+def test_what_is_only_asked_is_planned_as_well(settled, start, tmp_path):
+    needed = [
+        EncoderContrast(settled(**changes), tmp_path / str(i)).besides()
+        for i, changes in enumerate(({}, {"guide": str(start)}, {"guide": str(start), "widths": [32, 16]}))
+    ]
+    assert needed == sorted(set(needed))
+
+
 def test_recomputing_keeps_less(settled, objective):
     kept = [
         kept_bytes(objective.sample(settled(recompute=recompute), 20), objective.model)

@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cpack_lib.corpus.labelled.instructions import TASKS
+from cpack_lib.model.instructions import WAYS
 from cpack_lib.training import probe as probes
 from cpack_lib.training.loop import Run, train
 from cpack_lib.training.probe import Probe
@@ -67,6 +69,33 @@ def test_the_scores_are_those_of_loops(folder, monkeypatch, at_a_time):
     assert found["probe_mean"] == pytest.approx((found["probe_sts"] + found["probe_retrieval"]) / 2)
 
 
+def test_texts_that_are_alike_may_have_an_instruction_too(folder):
+    found = Probe(folder).scores(vectors, alike="比：")
+    table = pl.read_parquet(folder / "sts.parquet")
+    both = [vectors(table[column], prompt="比：") for column in ("sentence1", "sentence2")]
+    cosines = (both[0] * both[1]).sum(axis=1).tolist()
+    assert found["probe_sts"] == pytest.approx(slow_spearman(cosines, table["score"].to_list()))
+    assert found["probe_sts"] != Probe(folder).scores(vectors)["probe_sts"]
+
+
+def test_a_run_is_looked_at_behind_its_own_instructions(settled, tmp_path, folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        Probe, "scores", lambda self, encode, *before: asked.append(before) or {"probe_mean": 1.0}
+    )
+    texts = random_texts(32, seed=4)
+    columns = {"query": texts[:16], "passages": [[text] for text in texts[16:]], "source": "诗"}
+    pl.DataFrame(columns | {"task": ["search", "sts"] * 8}).write_parquet(tmp_path / "groups.parquet")
+    for instructed in WAYS:
+        (tmp_path / instructed).mkdir()
+        settings = settled(
+            data=str(tmp_path / "groups.parquet"), probe=str(folder), instructed=instructed, steps=1
+        )
+        train(settings, tmp_path / instructed)
+    search, alike = (TASKS[task].instruction["zh"] for task in ("search", "sts"))
+    assert asked == [("", ""), (search, ""), (search, alike)]
+
+
 def test_an_encoder_that_gives_all_texts_one_vector_scores_nothing(folder):
     found = Probe(folder).scores(lambda texts, prompt="": np.ones((len(texts), 4)) / 2)
     assert found == {"probe_sts": 0.0, "probe_retrieval": 0.0, "probe_mean": 0.0}
@@ -113,7 +142,7 @@ def test_without_a_number_of_steps_it_is_looked_at_with_each_checkpoint(settled,
 def test_the_best_weights_are_released_also_after_an_interruption(settled, tmp_path, folder, monkeypatch):
     by_step, steps = {2: 0.1, 4: 0.5, 6: 0.3, 8: 0.2}, []
 
-    def scored(self, encode, instruction=""):
+    def scored(self, encode, instruction="", alike=""):
         return {"probe_mean": by_step[steps[-1]]}
 
     monkeypatch.setattr(Probe, "scores", scored)

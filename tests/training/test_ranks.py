@@ -21,6 +21,13 @@ from tests.processes import alive, gone_soon
 from tests.training.conftest import random_texts, tiny_bert
 
 SIZES = (1, 2, 3, 4)
+ALL = {
+    "widths": [32, "8=0.5"],
+    "distillation": 0.4,
+    "in_batch_off": ["sts"],
+    "both_ways": True,
+    "margin": 0.1,
+}
 CASES = {  # of the contrast but for their names; dropout off, float32
     "plain": {},
     "small-chunks": {"tokens_per_chunk": 30},
@@ -31,7 +38,16 @@ CASES = {  # of the contrast but for their names; dropout off, float32
     "few-texts": {"rows_per_step": 1},
     "cached-dropout": {"activations_gib": 1e-6, "dropout": 0.3, "tokens_per_chunk": 64},
     "plain-dropout": {"dropout": 0.3, "tokens_per_chunk": 64},
+    "alone": {"in_batch_off": ["sts"], "both_ways": True},
+    "taught": {"distillation": 0.5, "teacher_temperature": 1.0},
+    "teacher": {"distillation": 0.5, "teacher": True, "distilled": "batch", "in_batch_off": ["sts"]},
+    "two-asked": {"distillation": 0.5, "teacher": True, "guide": True, "group_size": 2},
+    "widths": {"widths": [32, "8=0.5"], "distillation": 0.3, "both_ways": True},
+    "all-plain-dropout": {"dropout": 0.3, "tokens_per_chunk": 64} | ALL,
+    "all-cached-dropout": {"dropout": 0.3, "tokens_per_chunk": 64, "activations_gib": 1e-6} | ALL,
+    "double": {"tokens_per_chunk": 64, "activations_gib": 1e-6} | ALL,
     "bag": {"objective": "bag", "width": 16},
+    "bag-taught": {"objective": "bag", "width": 16, "widths": [16, 4], "distillation": 0.5},
 }
 
 
@@ -41,8 +57,10 @@ def groups(tmp_path_factory) -> Path:
     texts, path = random_texts(60), tmp_path_factory.mktemp("groups") / "groups.parquet"
     passages = [[texts[13 + i], *texts[26 + 2 * i : 26 + 2 * i + i % 3]] for i in range(13)]
     passages[5][0] = passages[2][0]
-    table = pl.DataFrame({"query": texts[:13], "passages": passages, "source": ["诗"] * 13})
-    table.write_parquet(path)
+    columns = {"query": texts[:13], "passages": passages, "source": ["诗"] * 13}
+    columns["task"] = ["retrieval", "retrieval", "sts", "sts"] * 3 + ["nli"]
+    columns["scores"] = [[0.9 - 0.3 * i - 0.01 * q for i in range(1 + q % 3)] for q in range(13)]
+    pl.DataFrame(columns).write_parquet(path)
     return path
 
 
@@ -55,7 +73,7 @@ def steps(groups, start, tokenizer, tmp_path_factory) -> Path:
     for name, changes in CASES.items():
         given = {"objective": "contrast", "start": str(start), "data": str(groups), "steps": 1}
         given |= {"rows_per_step": 13, "learning_rate": 1e-3, "dropout": 0.0} | changes
-        given |= {"guide": str(guide)} if changes.get("guide") else {}
+        given |= {role: str(guide) for role in ("guide", "teacher") if changes.get(role)}
         (folder / f"{name}.json").write_text(json.dumps(given), "utf-8")
     for size in SIZES:
         started(size, [str(ROOT / "tests/training/together.py"), str(folder)])
@@ -79,6 +97,12 @@ def found(folder: Path, case: str, size: int, rank: int = 0) -> tuple[dict, dict
     return json.loads((place / f"{rank}.json").read_text()), load_file(place / f"{rank}.safetensors")
 
 
+def test_a_double_step_is_that_of_one_process_to_double_precision(steps):
+    gradients, mine = found(steps, "double", 1)[1], found(steps, "double", 3, 2)[1]
+    assert {weight.dtype for weight in mine.values()} == {torch.float64}
+    assert_equal(mine, gradients, share=1e-13)
+
+
 def assert_equal(ours, theirs, share=1e-6):
     """Equal gradients, but for a share of the length of all of them."""
     whole = torch.cat([theirs[name].flatten() for name in theirs]).double().norm()
@@ -94,7 +118,7 @@ def test_the_loss_and_every_gradient_are_those_of_one_process(steps, case, size)
         here, mine = found(steps, case, size, rank)
         assert here["sums"]["loss"] == pytest.approx(told["sums"]["loss"], rel=1e-6)
         assert_equal(mine, gradients)
-    if case != "bag":
+    if "bag" not in case:
         assert here["sums"]["tokens"] == told["sums"]["tokens"]
         assert here["sums"]["positive_cosine"] == pytest.approx(told["sums"]["positive_cosine"], rel=1e-5)
 
@@ -107,10 +131,11 @@ def test_chunks_and_the_cache_change_nothing(steps, case):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_with_dropout_on_the_cached_step_is_the_plain_one(steps, size):
+@pytest.mark.parametrize("case", ["", "all-"])
+def test_with_dropout_on_the_cached_step_is_the_plain_one(steps, size, case):
     (told, gradients), (here, mine) = (
-        found(steps, "plain-dropout", size),
-        found(steps, "cached-dropout", size),
+        found(steps, f"{case}plain-dropout", size),
+        found(steps, f"{case}cached-dropout", size),
     )
     assert here["sums"]["loss"] == pytest.approx(told["sums"]["loss"], rel=1e-6)
     assert_equal(mine, gradients)
@@ -130,8 +155,20 @@ def test_a_step_is_one_gather_one_reduction_and_one_sum(steps, case, size):
     assert found(steps, case, 1)[0]["calls"] == {}
 
 
-def test_a_guide_costs_one_gather_more(steps):
-    assert found(steps, "guided", 3)[0]["calls"]["all_gather_into_tensor"] == 2
+@pytest.mark.parametrize("case", ["alone", "taught", "teacher", "widths"])
+def test_switches_change_the_loss(steps, case):
+    plain = "both-ways" if CASES[case].get("both_ways") else "plain"
+    here, there = (found(steps, name, 1)[0]["sums"]["loss"] for name in (case, plain))
+    assert here != pytest.approx(there, rel=1e-2)
+
+
+@pytest.mark.parametrize("case", ["guided", "teacher", "two-asked"])
+def test_an_encoder_that_is_asked_costs_one_gather_more(steps, case):
+    assert found(steps, case, 3)[0]["calls"] == {
+        "all_gather_into_tensor": 2,
+        "reduce_scatter_tensor": 1,
+        "all_reduce": 1,
+    }  # one that is both guide and teacher is asked once
 
 
 @pytest.mark.parametrize("N", [0, 1, 3, 8, 17])

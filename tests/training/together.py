@@ -41,6 +41,8 @@ def main(folder: Path) -> None:
             settings, folder / f"{path.stem}-{ranks.size}-{ranks.rank}", ranks
         )
         objective.model.train()
+        if "double" in path.stem:
+            objective.model.double()
         calls.clear()
         torch.manual_seed(ranks.rank)
         parts = objective.backward(objective.prepare(np.arange(settings.rows_per_step)))

@@ -12,17 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from cpack_lib.corpus.labelled import searches, sentences
+from cpack_lib.corpus.labelled.instructions import INSTRUCTIONS
 from cpack_lib.corpus.labelled.joining import Shard
-
-RETRIEVAL = "为这个句子生成表示以用于检索相关文章："  # C-Pack's release has this one (paper.md 4.2)
-INSTRUCTIONS = {  # task -> what stands before its queries; passages never get any
-    "retrieval": RETRIEVAL,
-    "search": RETRIEVAL,
-    "reranking": RETRIEVAL,
-    "sts": "",
-    "nli": "",
-    "classification": "",
-}
 
 
 @dataclass(frozen=True)

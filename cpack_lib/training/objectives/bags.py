@@ -36,7 +36,7 @@ class BagContrast:
         self.clock = Clock()
         self.groups = Groups(settings, folder / "tokens", self.tokenizer)
         self.rows, self.sources, self.keys = self.groups.rows, self.groups.sources, self.groups.keys
-        self.longest = self.groups.longest
+        self.tasks, self.longest = self.groups.tasks, self.groups.longest
         share = document_share(self.groups.passages, self.tokenizer)
         tokens = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
         spelling = tokens if settings.spelled else None

@@ -9,17 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from cpack_lib.model.encoder import Encoder, load_encoder, save_encoder
-from cpack_lib.model.tokens import pad
+from cpack_lib.model.instructions import prompts
 from cpack_lib.training.cache import cached_backward, random_state, restore
 from cpack_lib.training.clock import Clock
 from cpack_lib.training.memory import kept_bytes
-from cpack_lib.training.objectives.chunked import autocast, cut
+from cpack_lib.training.objectives.chunked import cut
+from cpack_lib.training.objectives.encoding import Frozen, Padded, bytes_of_a_watch, embedded, padded
 from cpack_lib.training.objectives.groups import Groups, Step
 from cpack_lib.training.ranks import ALONE, Ranks
 from cpack_lib.training.settings import Settings
 from cpack_lib.work.measure import GIB
-
-Padded = tuple[Tensor, Tensor]  # ids (B, L), which are tokens (B, L)
 
 
 class Texts(NamedTuple):
@@ -29,7 +28,7 @@ class Texts(NamedTuple):
     shares: list[np.ndarray]  # the texts of each process
     parts: list[Tensor]  # of each chunk: which of this process's texts
     chunks: list[Padded]
-    guided: list[Padded] = []  # the same texts in the guide's tokens
+    asked: dict[str, list[Padded]] = {}  # the same texts in the tokens of each encoder that is only asked
 
     @property
     def tokens(self) -> int:
@@ -52,12 +51,17 @@ class EncoderContrast:
             if isinstance(part, nn.Dropout):
                 part.p = settings.dropout
         self.tokenizer = self.model.tokenizer
+        if max(settings.weighted_widths, default=0) > self.model.width:
+            raise ValueError(
+                f"widths has {max(settings.weighted_widths)}, but {settings.start} makes embeddings of "
+                f"{self.model.width} numbers; take fewer"
+            )
         self.groups = Groups(settings, folder / "tokens", self.tokenizer)
         self.rows, self.sources, self.keys = self.groups.rows, self.groups.sources, self.groups.keys
+        self.tasks = self.groups.tasks
         self.longest = self.groups.longest
-        self.guide = load_encoder(settings.guide).to(ranks.device) if settings.guide else None
-        if self.guide is not None:
-            self.guided = Groups(settings, folder / "guide", self.guide.tokenizer)
+        asked = {place: role for role in ("teacher", "guide") if (place := getattr(settings, role))}
+        self.frozen = {place: Frozen(place, settings, folder / role, ranks) for place, role in asked.items()}
         self.bytes_per_place: float | None = None  # what a padded token keeps for the way back, once known
 
     def prepare(self, rows: np.ndarray) -> Texts:
@@ -68,22 +72,16 @@ class EncoderContrast:
         shares = self.ranks.shares(lengths)
         mine = shares[self.ranks.rank]
         parts = cut(lengths[mine], self.settings.tokens_per_chunk)
-        texts = Texts(
-            step, shares, parts, [padded(both, mine[part.numpy()], self.tokenizer) for part in parts]
-        )
-        if self.guide is None:
-            return texts
-        other = self.guided.step(rows)
-        both = other.queries + other.passages
-        return texts._replace(
-            guided=[padded(both, mine[part.numpy()], self.guide.tokenizer) for part in parts]
-        )
+        chunks = [padded(both, mine[part.numpy()], self.tokenizer) for part in parts]
+        asked = {place: each.read(rows, mine, parts) for place, each in self.frozen.items()}
+        return Texts(step, shares, parts, chunks, asked)
 
     def backward(self, texts: Texts) -> dict[str, float]:
         """Gradients of this process's part of the step: its texts, its queries against all passages."""
         step, ranks = texts.step, self.ranks
         Q, own, positives = len(step.queries), ranks.own(len(step.queries)), 0.0
-        guide = self.asked_guide(texts)
+        said = self.asked(texts)
+        guide, teacher = said.get(self.settings.guide), said.get(self.settings.teacher)
 
         def embed(c: int) -> Tensor:
             return embedded(self.model, texts.chunks[c], self.settings)
@@ -94,7 +92,7 @@ class EncoderContrast:
             with torch.no_grad():
                 partners = everything[Q:][step.targets.to(ranks.device)]
                 positives = float((everything[:Q] * partners)[own.to(ranks.device)].sum()) / Q
-            return step.loss(everything, self.settings, own, guide)
+            return step.loss(everything, self.settings, own, guide, teacher)
 
         kept = self.fitting(texts.places, embed)
         count = len(texts.shares[ranks.rank])
@@ -107,15 +105,13 @@ class EncoderContrast:
             "embedded_twice": sum(texts.places[kept:]),
         }
 
-    def asked_guide(self, texts: Texts) -> Tensor | None:
-        """The guide's embeddings of all texts of the step (N, E); each process asks for its share."""
-        if self.guide is None:
-            return None
-        with self.clock("guide"), torch.inference_mode():
-            mine = torch.zeros(len(texts.shares[self.ranks.rank]), self.guide.width, device=self.ranks.device)
-            for part, chunk in zip(texts.parts, texts.guided, strict=True):
-                mine[part.to(mine.device)] = embedded(self.guide, chunk, self.settings)
-            return self.ranks.everything(mine, texts.shares)
+    def asked(self, texts: Texts) -> dict[str, Tensor]:
+        """What each encoder that is only asked makes of all texts of the step: its folder -> (N, E)."""
+        found = {}
+        for place, each in self.frozen.items():
+            with self.clock("guide" if place == self.settings.guide else "teacher"):
+                found[place] = each.embeddings(texts.asked[place], texts.parts, texts.shares)
+        return found
 
     def fitting(self, places: list[int], embed: Callable[[int], Tensor]) -> int:
         """How many chunks can be kept for the way back in the memory that the settings give.
@@ -140,28 +136,23 @@ class EncoderContrast:
 
     def besides(self) -> int:
         """Bytes of a step that belong to no chunk."""
-        return self.groups.bytes_of_a_loss(self.settings.rows_per_step, self.model.width)
+        frozen = self.frozen.values()
+        asked = max((each.bytes_of_a_chunk for each in frozen), default=0)
+        widths = sum(each.encoder.width for each in frozen)
+        loss = self.groups.bytes_of_a_loss(self.settings.rows_per_step, self.model.width, widths)
+        return loss + asked + bytes_of_a_watch(self.settings, self.model)
 
     @property
     def encoder(self) -> Encoder:
         """What is trained."""
         return self.model
 
+    @property
+    def prompts(self) -> dict[str, str]:
+        """What has stood before its texts, by the names of the folder it is saved to."""
+        settings = self.settings
+        return prompts(self.tasks, settings.instructed, settings.instruction, settings.language)
+
     def save(self, folder: Path) -> None:
         """Write encoder/, a sentence-transformers folder."""
-        save_encoder(self.model.cpu(), folder / "encoder", self.settings.instruction)
-
-
-def padded(texts: list[np.ndarray], numbers: np.ndarray, tokenizer) -> Padded:
-    """Some of the texts as one batch."""
-    return pad([texts[i] for i in numbers], tokenizer)
-
-
-def embedded(encoder: Encoder, chunk: Padded, settings: Settings) -> Tensor:
-    """Ids and tokens (B, L) -> (B, D); of no text, rows that take no gradient anywhere."""
-    device = next(encoder.parameters()).device
-    ids, is_token = (part.to(device, non_blocking=True) for part in chunk)
-    if not len(ids):
-        return torch.zeros(0, encoder.width, device=device, requires_grad=True)
-    with autocast(settings.precision, device):
-        return encoder(ids, is_token, settings.way)
+        save_encoder(self.model.cpu(), folder / "encoder", prompts=self.prompts)

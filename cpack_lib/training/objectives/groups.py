@@ -16,11 +16,17 @@ from transformers import PreTrainedTokenizerBase
 from cpack_lib.corpus.clean.text import folded
 from cpack_lib.model.tokens import TokenStore, write_store
 from cpack_lib.training.contrast import ROWS_PER_CHUNK, contrastive_loss
+from cpack_lib.training.distillation import by_encoder, by_scores, distillation_loss
+from cpack_lib.training.objectives.tables import read_groups, stand_alone, with_instructions
 from cpack_lib.training.settings import Settings
+from cpack_lib.training.widths import over_widths
 
 TEXTS_PER_BATCH = 10_000  # tokenised at a time
 COPIES_OF_EMBEDDINGS = 6  # own, gathered, to differentiate, gradient, and both in the loss
 COPIES_OF_SCORES = 3  # of a chunk: cosines, what is hidden, the softmax
+COPIES_TAUGHT = 6  # the same where a teacher's stand beside them
+COPIES_OF_A_WIDTH = 5  # what is cut, its length made one, its gradient, and both in the loss
+COPIES_OF_FROZEN = 2  # own, gathered
 NEVER = 2.0  # a margin that no two cosines can differ by
 
 
@@ -32,14 +38,37 @@ class Step(NamedTuple):
     targets: Tensor  # (Q,) into the passages
     texts: Tensor  # (P,)
     query_texts: Tensor  # (Q,)
+    alone: Tensor | None = None  # (Q,) bool: contrasted with their own passages alone
+    scores: Tensor | None = None  # (P,) a teacher's, for the query whose passage it is
 
     def loss(
-        self, embeddings: Tensor, settings: Settings, rows: Tensor, guide: Tensor | None = None
+        self,
+        embeddings: Tensor,
+        settings: Settings,
+        rows: Tensor,
+        guide: Tensor | None = None,
+        teacher: Tensor | None = None,
     ) -> Tensor:
-        """The part of some queries in the contrast of all with all passages: (N, D), (R,) -> ().
+        """The part of some queries in the loss of all: (N, D), (R,) -> ().
 
-        The passages' embeddings follow the queries'; so do a guide's, (N, E).
+        The passages' embeddings follow the queries'; so do a guide's and a teacher's, (N, E). The loss is the
+        contrast of all with all passages, the divergence from a teacher, or their weighted mean; of all that,
+        the mean over widths.
         """
+        share, rows = settings.distillation, rows.to(embeddings.device)
+
+        def of_a_width(embeddings: Tensor) -> Tensor:
+            parts = []
+            if share < 1:
+                parts.append((1 - share) * self.contrast(embeddings, settings, rows, guide))
+            if share > 0:
+                parts.append(share * self.divergence(embeddings, settings, rows, teacher))
+            return sum(parts)
+
+        return over_widths(embeddings, settings.weighted_widths, of_a_width)
+
+    def contrast(self, embeddings: Tensor, settings: Settings, rows: Tensor, guide: Tensor | None) -> Tensor:
+        """The contrast's part: (N, D), (R,), (N, E) -> ()."""
         Q, device = len(self.queries), embeddings.device
         return contrastive_loss(
             embeddings[:Q],
@@ -49,31 +78,40 @@ class Step(NamedTuple):
             texts=self.texts.to(device),
             query_texts=self.query_texts.to(device),
             both_ways=settings.both_ways,
-            rows=rows.to(device),
+            rows=rows,
             margin=settings.margin if settings.margin < NEVER else None,
             guide=None if guide is None else (guide[:Q], guide[Q:]),
+            alone=None if self.alone is None else self.alone.to(device),
         )
+
+    def divergence(
+        self, embeddings: Tensor, settings: Settings, rows: Tensor, teacher: Tensor | None
+    ) -> Tensor:
+        """The teacher's part: (N, D), (R,), (N, E) or none where `scores` has what it thought -> ()."""
+        Q, device = len(self.queries), embeddings.device
+        targets = self.targets.to(device)
+        if teacher is None:
+            taught = by_scores(self.scores.to(device), targets, settings.teacher_temperature)
+        else:
+            alone = torch.ones_like(targets, dtype=torch.bool)
+            if settings.distilled == "batch":
+                alone = None if self.alone is None else self.alone.to(device)
+            taught = by_encoder(teacher[:Q], teacher[Q:], targets, settings.teacher_temperature, alone)
+        return distillation_loss(embeddings[:Q], embeddings[Q:], settings.temperature, taught, rows)
 
 
 class Groups:
     """Queries and their passages, tokenised: one positive first, then negatives, in number as it comes."""
 
     def __init__(self, settings: Settings, folder: Path, tokenizer: PreTrainedTokenizerBase):
-        table = pl.read_parquet(settings.data)
-        if "text_a" in table.columns:
-            table = table.select(query="text_a", passages=pl.concat_list("text_b"), source="source")
-        lengths = table["passages"].list.drop_nulls().list.len().fill_null(0)
-        if not table.height or not lengths.min():
-            raise ValueError(
-                f"{settings.data} has {table.height} rows, {(lengths == 0).sum()} of them without a passage; "
-                "it needs a row at least, and a passage in each"
-            )
-        self.rows, self.sources = table.height, table["source"].to_list()
-        self.queries = stored(folder / "queries", tokenizer, table["query"], settings.longest)
-        passages = table["passages"].explode(keep_nulls=False, empty_as_null=False)
+        table, self.settings = read_groups(settings), settings
+        self.rows, self.sources, self.tasks = len(table.lengths), table.sources, table.tasks
+        self.alone, self.scores = stand_alone(table, settings), table.scores
+        queries, passages = with_instructions(table, settings)
+        self.queries = stored(folder / "queries", tokenizer, queries, settings.longest)
         self.passages = stored(folder / "passages", tokenizer, passages, settings.longest)
-        self.first = np.concatenate([[0], np.cumsum(lengths.to_numpy(), dtype=np.int64)])
-        self.texts, self.query_texts = hashes(passages), hashes(table["query"])
+        self.first = np.concatenate([[0], np.cumsum(table.lengths)])
+        self.texts, self.query_texts = hashes(table.passages), hashes(table.queries)
 
     @property
     def keys(self) -> np.ndarray:
@@ -89,22 +127,31 @@ class Groups:
         """Texts of a step of so many rows, at most."""
         return rows + int(np.sort(np.diff(self.first))[-rows:].sum())
 
-    def bytes_of_a_loss(self, rows: int, width: int) -> int:
-        """What a step of so many rows needs for embeddings, their gradients, and a chunk of scores."""
+    def bytes_of_a_loss(self, rows: int, width: int, frozen: int = 0) -> int:
+        """What a step of so many rows needs for embeddings, their gradients, and a chunk of scores.
+
+        `frozen` is the width of all encoders together that are only asked.
+        """
         N = self.most_texts(rows)
-        return 4 * N * (width * COPIES_OF_EMBEDDINGS + min(ROWS_PER_CHUNK, N) * COPIES_OF_SCORES)
+        numbers = width * COPIES_OF_EMBEDDINGS + frozen * COPIES_OF_FROZEN
+        numbers += sum(self.settings.weighted_widths) * COPIES_OF_A_WIDTH
+        scores = COPIES_TAUGHT if self.settings.distillation else COPIES_OF_SCORES
+        return 4 * N * (numbers + min(ROWS_PER_CHUNK, N) * scores)
 
     def step(self, rows: np.ndarray) -> Step:
         """The queries of these rows with all their passages."""
         numbers = [np.arange(self.first[row], self.first[row + 1]) for row in rows]
         targets = torch.from_numpy(np.cumsum([0, *map(len, numbers)])[:-1])
         wanted = np.concatenate(numbers)
+        apart = self.alone is not None and self.alone[rows].any()
         return Step(
             [self.queries[i] for i in rows],
             [self.passages[i] for i in wanted],
             targets,
             torch.from_numpy(self.texts[wanted]),
             torch.from_numpy(self.query_texts[rows]),
+            alone=torch.from_numpy(self.alone[rows]) if apart else None,
+            scores=None if self.scores is None else torch.from_numpy(self.scores[wanted]),
         )
 
 

@@ -41,7 +41,7 @@ class Reconstruction:
         self.settings, self.tokenizer, self.ranks = settings, load_tokenizer(settings.start), ranks
         self.clock = Clock()
         table = pl.read_parquet(settings.data, columns=["text", "source"])
-        self.rows, self.sources, self.keys = table.height, table["source"].to_list(), None
+        self.rows, self.sources, self.tasks, self.keys = table.height, table["source"].to_list(), None, None
         self.texts = stored(folder / "tokens", self.tokenizer, table["text"], settings.longest)
         self.longest = 2 + int(self.texts.lengths.max(initial=0))
         dropout = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), settings.dropout)
