@@ -1,17 +1,25 @@
 """The command `cpack`: run a profile of notebooks, see what stands, make pages of it."""
 
 import argparse
+import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cpack_lib.work.files import ROOT
 
+ELSEWHERE = {  # commands of other rooms: their modules offer arguments(parser) and run(options) -> exit code
+    "fetch": ("cpack_lib.evaluation.tasks.fetch", "fetch the public sets of an evaluation suite"),
+}
 
-def main(arguments: list[str] | None = None, home: Path = ROOT) -> int:
+
+def main(arguments: Sequence[str] | None = None, home: Path = ROOT) -> int:
     """Carry out one command; exit code 2 where it cannot start, 1 where a notebook failed, 130 on Ctrl-C."""
-    options = parser().parse_args(arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        carry_out(options, home)
+        if arguments and arguments[0] in ELSEWHERE:
+            return elsewhere(*arguments)
+        carry_out(parser().parse_args(arguments), home)
     except ValueError as error:
         print(f"cpack: {error}", file=sys.stderr)
         return 2
@@ -22,6 +30,15 @@ def main(arguments: list[str] | None = None, home: Path = ROOT) -> int:
         print("cpack: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     return 0
+
+
+def elsewhere(command: str, *arguments: str) -> int:
+    """Carry out a command of another room, imported now; its exit code."""
+    path, told = ELSEWHERE[command]
+    module = importlib.import_module(path)
+    own = argparse.ArgumentParser(prog=f"cpack {command}", description=told)
+    module.arguments(own)
+    return module.run(own.parse_args(arguments))
 
 
 def carry_out(options: argparse.Namespace, home: Path) -> None:
@@ -74,6 +91,8 @@ def parser() -> argparse.ArgumentParser:
     for name, makes in (("report", "one page of results"), ("gallery", "HTML of its executed notebooks")):
         page = commands.add_parser(name, help=f"{makes}, from a run's folders")
         page.add_argument("run", nargs="?", default="demo", help="a folder of runs/ (default: demo)")
+    for name, (_, told) in ELSEWHERE.items():
+        commands.add_parser(name, help=told)
     commands.add_parser("tidy", help="empty notebooks of outputs; write their navigation and README's table")
     return top
 
