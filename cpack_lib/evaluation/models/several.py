@@ -1,7 +1,7 @@
 """Embedding by several processes: one for each GPU, or on CPUs each with its share of the cores.
 
 Batches are made by the process that asks, and they alone travel: so a vector does not depend on how many
-processes there are.
+processes there are. On one CPU they gain nothing: one process has all its cores, too.
 """
 
 import tempfile
