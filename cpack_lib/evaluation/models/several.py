@@ -7,7 +7,6 @@ processes there are. On one CPU they gain nothing: one process has all its cores
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +19,6 @@ from cpack_lib.evaluation.models.embedding import Batch, Embedder
 from cpack_lib.model.quiet import quietly
 from cpack_lib.work import lock
 from cpack_lib.work.provenance import usable_cores
-from cpack_lib.work.workers.remote import AHEAD
 from cpack_lib.work.workers.team import Task, Team
 
 Load = Callable[..., SentenceTransformer]  # opens a model; takes the keyword `device`
@@ -81,23 +79,17 @@ class Several:
         self, batches: Iterable[Batch], prompt: str, side: str
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(rows, their vectors) of each batch, in order; a process that dies or fails is an error at once."""
-        batches, line = iter(batches), deque[tuple[np.ndarray, Task]]()
-        finished = False
+        asked, finished = deque[np.ndarray](), False  # the rows of batches under way
+
+        def tasks() -> Iterator[Task]:
+            for rows, items in batches:
+                asked.append(rows)
+                yield Task("batch", cloudpickle.dumps((items, prompt, side)))
+
         try:
-            while True:
-                for rows, items in islice(batches, AHEAD * self.team.size - len(line)):
-                    line.append((rows, Task("batch", cloudpickle.dumps((items, prompt, side)))))
-                    self.team.waiting.append(line[-1][1])
-                if not line:
-                    finished = True
-                    return
-                self.team.collect(0)
-                self.team.hand_out()
-                if line[0][1].outcome is None:
-                    self.team.collect(None)
-                else:
-                    rows, task = line.popleft()
-                    yield rows, result_of(task)
+            for task in self.team.in_order(tasks()):
+                yield asked.popleft(), result_of(task)
+            finished = True
         finally:
             if not finished:
                 self.stop()

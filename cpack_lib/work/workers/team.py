@@ -108,6 +108,22 @@ class Team:
                 self.suspects.popleft()
             del self.busy[pipe]
 
+    def in_order(self, tasks: Iterator[Task]) -> Iterator[Task]:
+        """The tasks with their outcomes, in their order; a few more than there are workers are under way."""
+        line = deque[Task]()
+        while True:
+            ahead = list(islice(tasks, AHEAD * self.size - len(line)))
+            line.extend(ahead)
+            self.waiting.extend(ahead)
+            if not line:
+                return
+            self.collect(0)
+            self.hand_out()
+            if line[0].outcome is None:
+                self.collect(None)
+            else:
+                yield line.popleft()
+
     def stop(self) -> None:
         """End all workers."""
         for worker in [*self.idle, *self.busy.values()]:
@@ -118,21 +134,10 @@ class Team:
 
 def in_processes(function: Callable, tasks: Tasks, size: int) -> Iterator[tuple[str, Outcome]]:
     """Outcomes of tasks done by a team of processes, which are gone when this ends, however it ends."""
-    team, tasks, line = Team(function, size), iter(tasks), deque[Task]()
+    team = Team(function, size)
     try:
-        while True:
-            for name, arguments in islice(tasks, AHEAD * size - len(line)):
-                line.append(Task(name, cloudpickle.dumps(arguments)))
-                team.waiting.append(line[-1])
-            if not line:
-                return
-            team.collect(0)
-            team.hand_out()
-            if line[0].outcome is None:
-                team.collect(None)
-            else:
-                task = line.popleft()
-                yield task.name, task.outcome
+        for task in team.in_order(Task(name, cloudpickle.dumps(arguments)) for name, arguments in tasks):
+            yield task.name, task.outcome
     finally:
         team.stop()
 
