@@ -25,12 +25,7 @@ from cpack_lib.model.tokens import chunks, load_tokenizer, pad, token_ids
 LONGEST = 512  # positions of every BERT here
 SIZES = {  # layers, width, heads, width of the feed-forward part
     "nano": (2, 512, 8, 1024),
-    "wide": (
-        1,
-        1024,
-        16,
-        2048,
-    ),  # as many coordinates as large, which a search over characters needs (LOG.md)
+    "wide": (1, 1024, 16, 2048),  # as wide as large: a search by characters needs it (LOG.md)
     "small": (4, 512, 8, 2048),
     "base": (12, 768, 12, 3072),
     "large": (24, 1024, 16, 4096),

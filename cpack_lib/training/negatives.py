@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 
 from cpack_lib.corpus.clean.text import folded
+from cpack_lib.corpus.labelled.instructions import INSTRUCTED
 
 SHARE_OF_POSITIVE = 0.95  # NV-Retriever's TopK-PercPos: what scores more is taken for an answer
 QUERIES_PER_SEARCH = 1_024
-INSTRUCTED = ("retrieval", "search", "reranking")  # tasks whose queries carry the instruction
 ORIGINS = ("given", "mined", "random")
 
 
