@@ -7,14 +7,14 @@ import pytest
 from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
 
-from cpack_lib.corpus.read.evaluation_sets import evaluation_sets
 from cpack_lib.evaluation.models.names import open_models, weights
 from cpack_lib.evaluation.scores.averages import averages
 from cpack_lib.evaluation.scores.card import parameters, write_card
-from cpack_lib.evaluation.scores.protocols import MAIN, SCHEMA, under
+from cpack_lib.evaluation.scores.protocols import under
 from cpack_lib.evaluation.scores.resampled import Resampled
 from cpack_lib.evaluation.scores.running import evaluate
 from cpack_lib.evaluation.tasks.local import local_tasks
+from tests.evaluation.scored import scored
 
 FACTS = {"language": ["zh"], "license": "apache-2.0", "limits": ["It was trained on a made-up world."]}
 
@@ -69,27 +69,8 @@ def test_a_card_changes_neither_model_nor_fingerprint(scores, encoder):
     assert "best accuracy, which does not compare" in (encoder / "README.md").read_text("utf-8")
 
 
-def public(suite, **change):
-    rows = [
-        {
-            "model": "m",
-            "task": one.task,
-            "type": one.kind,
-            "subset": one.subset or "default",
-            "split": "+".join(one.splits),
-            "metric": MAIN[one.kind],
-            "protocol": "paper+today",
-            "score": 50.0,
-            "revision": one.revision,
-        }
-        | change
-        for one in evaluation_sets(suite)
-    ]
-    return pl.DataFrame(rows, schema=SCHEMA)
-
-
 def test_public_sets_stand_under_their_repository_and_revision(encoder):
-    write_card(encoder, public("cmteb-35"), name="a/b", facts={})
+    write_card(encoder, scored("cmteb-35"), name="a/b", facts={})
     results = ModelCard.load(encoder / "README.md").data.eval_results
     by_name = {result.dataset_name: result for result in results}
     assert len(results) == 35 and by_name["STS22 (zh)"].dataset_type == "mteb/sts22-crosslingual-sts"
@@ -102,7 +83,7 @@ def test_public_sets_stand_under_their_repository_and_revision(encoder):
     assert stsb.dataset_revision.startswith("e036defee8f1")
     text = (encoder / "README.md").read_text("utf-8")
     assert "| mean over cmteb 35 | 35 | 50.00 |" in text and "no average over it" not in text
-    write_card(encoder, public("cmteb-35:STS"), name="a/b", facts={})
+    write_card(encoder, scored("cmteb-35:STS"), name="a/b", facts={})
     assert "8 of the 35 tasks of cmteb-35 were run" in (encoder / "README.md").read_text("utf-8")
 
 

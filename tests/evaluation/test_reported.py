@@ -4,7 +4,6 @@ import polars as pl
 import pytest
 
 from cpack_lib.corpus.read.evaluation_sets import evaluation_sets
-from cpack_lib.evaluation.scores.protocols import MAIN, SCHEMA
 from cpack_lib.evaluation.scores.reported import (
     CHINESE,
     DATASETS,
@@ -16,6 +15,7 @@ from cpack_lib.evaluation.scores.reported import (
     reported_datasets,
     reported_scores,
 )
+from tests.evaluation.scored import scored
 
 
 def test_the_only_means_that_do_not_agree_are_those_told_in_the_data():
@@ -74,25 +74,6 @@ def test_single_datasets_are_named_as_mteb_names_them():
     rows = reported_datasets()
     assert set(rows["task"]) == names and rows.select("model", "task").is_duplicated().sum() == 0
     assert len(rows.filter(pl.col("model") == "bge-large-zh")) == 35
-
-
-def scored(suite, change=None):
-    """A model's scores on a whole suite, each row changed by `change`."""
-    rows = []
-    for one in evaluation_sets(suite):
-        row = {
-            "model": "ours",
-            "task": one.task,
-            "type": one.kind,
-            "subset": one.subset or "default",
-            "split": "+".join(one.splits),
-            "metric": MAIN[one.kind],
-            "protocol": "paper+today",
-            "score": 50.0,
-            "revision": one.revision,
-        }
-        rows.append(row | (change(one) if change else {}))
-    return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def test_all_that_is_published_for_the_35_compares_with_the_35():
