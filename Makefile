@@ -16,6 +16,7 @@ run: $(READY) ## run the notebooks of PROFILE (demo), reuse what is finished, wr
 
 test: $(READY) ## style, notebook contract and all tests
 	@.ci/chromium
+	@.ci/slurm
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pytest

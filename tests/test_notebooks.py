@@ -13,7 +13,8 @@ from cpack_lib.work.notebooks import NAVIGATION, cleaned, linked, notebook_paths
 from cpack_lib.work.parameters import declared, read_changes, resolve
 
 NOTEBOOKS = notebook_paths(ROOT)
-PARAMS = sorted(path for path in ROOT.glob("params/*/*.yaml") if path.parent.name != "sweeps")
+OTHERS = ("sweeps", "sites")  # folders of params/ that are no profiles
+PARAMS = sorted(path for path in ROOT.glob("params/*/*.yaml") if path.parent.name not in OTHERS)
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 every_file = pytest.mark.parametrize("path", PARAMS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 

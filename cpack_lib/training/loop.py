@@ -198,6 +198,9 @@ def main(configuration: Path) -> int:
     """Train as a file says, on all processes that were started; the exit code."""
     settings = read_settings(configuration)
     ranks = join()
+    if ranks.device.type == "cpu":  # else threads add up gradients in any order, and no run equals another
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # which costs time, and is for debugging
     finished = train(settings, configuration.parent, ranks)
     leave()
     return 0 if finished else AGAIN

@@ -1,4 +1,4 @@
-"""The command `cpack`: run a profile of notebooks, see what stands, make pages of it."""
+"""The command `cpack`: run a profile or a sweep of notebooks, see what stands, make pages and tables."""
 
 import argparse
 import importlib
@@ -55,16 +55,14 @@ def carry_out(options: argparse.Namespace, home: Path) -> None:
                 fresh=options.fresh,
                 home=home,
             )
-        case "status":
-            from cpack_lib.work.status import print_status
-
-            print_status()
+        case "sweep" | "status" | "results":
+            carry_out_of_sweep(options, home)
         case "report":
-            from cpack_lib.work.report import write_report
+            from cpack_lib.work.pages.report import write_report
 
             print(write_report(options.run))
         case "gallery":
-            from cpack_lib.work.gallery import write_gallery
+            from cpack_lib.work.pages.gallery import write_gallery
 
             print(write_gallery(options.run))
         case "tidy":
@@ -72,6 +70,27 @@ def carry_out(options: argparse.Namespace, home: Path) -> None:
 
             for path in tidy(home):
                 print(f"tidied {path.relative_to(home)}")
+
+
+def carry_out_of_sweep(options: argparse.Namespace, home: Path) -> None:
+    """The commands that take the name of a sweep; `status` may do without."""
+    match options.command:
+        case "sweep":
+            from cpack_lib.work.sweeps.launching import launch_sweep
+
+            launch_sweep(options.sweep, options.on, options.site, options.only, options.dry_run, home)
+        case "status" if options.sweep:
+            from cpack_lib.work.sweeps.state import print_sweep
+
+            print_sweep(options.sweep, home)
+        case "status":
+            from cpack_lib.work.status import print_status
+
+            print_status()
+        case "results":
+            from cpack_lib.work.sweeps.table import write_results
+
+            print(write_results(options.sweep, home))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -87,14 +106,28 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--fresh", action="store_true", help="move the old folders to runs/.aside and start anew"
     )
-    commands.add_parser("status", help="list the runs and their states")
+    add_sweeps(commands)
     for name, makes in (("report", "one page of results"), ("gallery", "HTML of its executed notebooks")):
         page = commands.add_parser(name, help=f"{makes}, from a run's folders")
         page.add_argument("run", nargs="?", default="demo", help="a folder of runs/ (default: demo)")
+    commands.add_parser("tidy", help="empty notebooks of outputs; write their navigation and README's table")
     for name, (_, told) in ELSEWHERE.items():
         commands.add_parser(name, help=told)
-    commands.add_parser("tidy", help="empty notebooks of outputs; write their navigation and README's table")
     return top
+
+
+def add_sweeps(commands: argparse._SubParsersAction) -> None:
+    """The commands about sweeps, and `status`, which is about runs where it names none."""
+    sweep = commands.add_parser("sweep", help="run every point of a sweep, here or as Slurm jobs")
+    sweep.add_argument("sweep", metavar="NAME", help="a file of params/sweeps/, such as batch_size")
+    sweep.add_argument("--on", choices=["local", "slurm"], default="local", help="where (default: local)")
+    sweep.add_argument("--site", help="a file of params/sites/: what the cluster asks for")
+    sweep.add_argument("--only", metavar="POINT", help="this point, or all that share NAME=VALUE,NAME=VALUE")
+    sweep.add_argument("--dry-run", action="store_true", help="check everything and print every run")
+    status = commands.add_parser("status", help="list the runs and their states, or tell how far a sweep is")
+    status.add_argument("sweep", metavar="NAME", nargs="?", help="a sweep")
+    results = commands.add_parser("results", help="one table of what is finished of a sweep")
+    results.add_argument("sweep", metavar="NAME", help="a sweep")
 
 
 if __name__ == "__main__":

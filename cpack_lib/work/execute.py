@@ -13,6 +13,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from cpack_lib.work.kernels import AGAIN, Stopped, note_failure
 from cpack_lib.work.tied import tie_to
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -41,12 +42,25 @@ def execute_there(notebook: Path, copy: Path, changes: dict, sockets: Path) -> i
             coalesce_streams=True,  # the lines of a long run are one output, not hundreds
         )
     except PapermillExecutionError as error:
+        if error.ename == Stopped.__name__:
+            return AGAIN
+        note_failure(copy.parent, last_line(error))
         print(told(notebook, error), file=sys.stderr, flush=True)
         return 1
     except DeadKernelError as error:
+        note_failure(copy.parent, "the kernel died (out of memory?)")
         print(f"{notebook.name}: the kernel died (out of memory?): {error}", file=sys.stderr, flush=True)
         return 1
+    except Exception as error:  # no cell's: a notebook without a language, a disk that is full
+        note_failure(copy.parent, f"{type(error).__name__}: {error}")
+        raise
     return 0
+
+
+def last_line(error: PapermillExecutionError) -> str:
+    """What the traceback ends with: the exception on one line, of several lines the first and the last."""
+    lines = [line for line in f"{error.ename}: {error.evalue}".splitlines() if line.strip()]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} … {lines[-1]}"
 
 
 def told(notebook: Path, error: PapermillExecutionError) -> str:

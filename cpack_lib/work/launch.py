@@ -2,10 +2,16 @@
 
 What runs for long or on several processes is a module of this library, started with `run_program`; the
 notebook shows its progress. So the work is the same in JupyterLab, under papermill and in a Slurm job.
+
+What a job has to say to such a program stands in the environment: CPACK_PROCESSES (on each node, instead of
+the notebook's own number), CPACK_NODES and CPACK_RENDEZVOUS (host:port) where there are several, CPACK_SRUN
+(the words that start a program on every node), CPACK_STOP (a file: once it is there, stop at a checkpoint)
+and CPACK_GRACE (seconds that this may take).
 """
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from cpack_lib.work.files import ROOT, runs_folder, write_json
-from cpack_lib.work.plan import Planned, plan_profile
+from cpack_lib.work.kernels import AGAIN, Stopped, run_notebook
+from cpack_lib.work.plan import plan_profile
 from cpack_lib.work.progress import Progress, told
 from cpack_lib.work.runs import read_manifest
 
 POLL = 0.2  # seconds between two looks at a program
 GRACE = 20.0  # seconds an interrupted program has to stop by itself
+WORKERS_GRACE = 30  # seconds that torchrun gives its workers, unless a job says otherwise
 LAST_LINES = 25  # of stderr.log, in the error
 
 
@@ -53,7 +61,10 @@ def run_profile(
         put_aside([step.folder for step in steps if step.action == "renew"])
         for step in steps:
             if step.action != "reuse":
-                run_notebook(step)
+                print(f"{step.name}: running; watch {step.copy}", flush=True)
+                minutes = run_notebook(step)
+                figures = told(read_manifest(step.folder)["figures"])
+                print(f"{step.name}: finished in {minutes:.1f} minutes · {figures}", flush=True)
 
 
 def put_aside(folders: list[Path]) -> None:
@@ -66,39 +77,12 @@ def put_aside(folders: list[Path]) -> None:
         print(f"moved {folder} to {aside}", flush=True)
 
 
-def run_notebook(step: Planned) -> None:
-    """Execute one notebook into its run folder; RuntimeError where a cell fails or no manifest is written."""
-    step.folder.mkdir(parents=True, exist_ok=True)
-    copy = step.folder / f"{step.name}.ipynb"
-    print(f"{step.name}: running; watch {copy}", flush=True)
-    started = time.monotonic()
-    arguments = [str(os.getpid()), str(step.notebook), str(copy), json.dumps(step.changes)]
-    program = subprocess.Popen(
-        [sys.executable, "-m", "cpack_lib.work.execute", *arguments],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        while program.poll() is None:
-            time.sleep(POLL)  # wait() would sleep through Ctrl-C: importing polars makes it restart
-    finally:
-        program.kill()  # nothing, once it has ended; its kernel sees that it is gone, and ends too
-    if program.returncode:
-        raise RuntimeError(
-            f"{step.name} failed (exit code {program.returncode}); its executed copy is {copy}"
-        )
-    if not (step.folder / "manifest.json").exists():
-        raise RuntimeError(f"{step.name} ran all its cells, but never called run.finish(); see {copy}")
-    figures = read_manifest(step.folder)["figures"]
-    minutes = (time.monotonic() - started) / 60
-    print(f"{step.name}: finished in {minutes:.1f} minutes · {told(figures)}", flush=True)
-
-
 def run_program(module: str, config: dict[str, Any], folder: Path, processes: int = 1) -> None:
     """Run `python -m module folder/config.json` to its end, with torchrun on `processes` > 1 processes.
 
     Each line the program appends to folder/log.jsonl, such as {"step": 3, "steps": 100, "loss": 1.2}, moves
-    the progress on. RuntimeError with the last lines of folder/stderr.log where it fails.
+    the progress on. RuntimeError with the last lines of folder/stderr.log where it fails; Stopped where it
+    made a checkpoint and goes on when it is started again, because a job's time was over.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", config)
@@ -114,32 +98,50 @@ def run_program(module: str, config: dict[str, Any], folder: Path, processes: in
             start_new_session=True,
         )
     try:
-        follow(program, log, position, name=module.rpartition(".")[2])
+        asked = follow(program, log, position, name=module.rpartition(".")[2])
     except BaseException:
         stop(program)
         raise
+    if program.returncode == AGAIN or (program.returncode and asked):
+        raise Stopped(f"{module} stopped after a checkpoint; started again, it goes on from there")
     if program.returncode:
         raise RuntimeError(failure(module, program.returncode, folder / "stderr.log"))
 
 
 def command(module: str, config: Path, processes: int) -> list[str]:
-    """The command line: tied to this process, and through torchrun where there are several processes."""
-    if processes < 1:
-        raise ValueError(f"processes is {processes}; at least 1 is needed")
-    several = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+    """The command line: tied to this process; through torchrun, on every node, where there are several."""
+    processes = int(os.environ.get("CPACK_PROCESSES") or processes)
+    nodes = int(os.environ.get("CPACK_NODES") or 1)
+    if processes < 1 or nodes < 1:
+        raise ValueError(f"processes is {processes} on {nodes} nodes; at least 1 of each is needed")
     tied = [sys.executable, "-m", "cpack_lib.work.tied", str(os.getpid())]
-    return [*tied, *(several if processes > 1 else []), module, str(config)]
+    if nodes * processes == 1:
+        return [*tied, module, str(config)]
+    together = ["--standalone"]
+    if nodes > 1:
+        together = [f"--nnodes={nodes}", "--rdzv-backend=c10d"]
+        together += [f"--rdzv-endpoint={os.environ['CPACK_RENDEZVOUS']}"]
+    grace = os.environ.get("CPACK_GRACE") or WORKERS_GRACE
+    together += [f"--nproc-per-node={processes}", f"--shutdown-timeout={grace}"]
+    torchrun = ["torch.distributed.run", *together, "-m", module, str(config)]
+    if everywhere := shlex.split(os.environ.get("CPACK_SRUN", "")):
+        return [*tied, "--program", *everywhere, sys.executable, "-m", *torchrun]
+    return [*tied, *torchrun]
 
 
-def follow(program: subprocess.Popen, log: Path, position: int, name: str) -> None:
-    """Show the lines that arrive in `log` after byte `position` until the program ends.
+def follow(program: subprocess.Popen, log: Path, position: int, name: str) -> bool:
+    """Show the lines that arrive in `log` after byte `position` until the program ends; whether by request.
 
     Seconds of the parts of a step, such as embed_s, stay in the log. Of the lines that arrived together the
     last is shown: a resumed program may leave all those of its checkpoint, which are no steps of its own.
     """
+    request, asked = os.environ.get("CPACK_STOP"), False
     with Progress(name) as progress:
         tail = new_lines(log, position)
         while True:
+            if request and not asked and Path(request).exists():
+                asked = True
+                os.killpg(program.pid, signal.SIGTERM)
             ended = program.poll() is not None  # asked first, so that the last lines are still read
             for line in [line for line in next(tail) if "step" in line][-1:]:
                 step, steps = line.pop("step"), line.pop("steps", None)
@@ -147,7 +149,7 @@ def follow(program: subprocess.Popen, log: Path, position: int, name: str) -> No
                 shown = {key: value for key, value in plain.items() if isinstance(value, int | float | str)}
                 progress.show(step, steps, **shown)
             if ended:
-                return
+                return asked
             time.sleep(POLL)
 
 

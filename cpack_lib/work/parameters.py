@@ -10,7 +10,7 @@ import io
 import json
 import math
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import GenericAlias
@@ -61,17 +61,30 @@ def resolve(notebook: Path, changes: Path | Mapping[str, Any]) -> dict[str, Any]
 
     ValueError names file, parameter and value where a name is not declared or a value is not of its type.
     """
-    lines = declared(notebook)
     source = str(changes) if isinstance(changes, Path) else Path(notebook).stem
     values = read_changes(changes) if isinstance(changes, Path) else changes
+    lines = declared(notebook)
+    if problems := list(misfits(lines, values, f"{source}: ", Path(notebook).stem)):
+        raise ValueError(problems[0])
+    return filled(lines, values)
+
+
+def misfits(
+    lines: Mapping[str, Declared], values: Mapping[str, Any], opening: str, notebook: str
+) -> Iterator[str]:
+    """For each value that is no parameter of `notebook`, or not of its type, a sentence after `opening`."""
     for name, value in values.items():
         if name not in lines:
             near = difflib.get_close_matches(str(name), lines, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(lines)}"
-            raise ValueError(f"{source}: {name} is no parameter of {Path(notebook).stem}; {hint}")
-        kind = lines[name].type
-        if reason := misfit(value, kind):
-            raise ValueError(f"{source}: {name} is declared {spelled(kind)}, but it is {value!r}{reason}")
+            yield f"{opening}{name} is no parameter of {notebook}; {hint}"
+        elif reason := misfit(value, lines[name].type):
+            kind = spelled(lines[name].type)
+            yield f"{opening}{name} is declared {kind}, but it is {value!r}{reason}"
+
+
+def filled(lines: Mapping[str, Declared], values: Mapping[str, Any]) -> dict[str, Any]:
+    """All declared parameters in their order: `values`, and the defaults where there is none."""
     return {name: cast(values.get(name, line.default), line.type) for name, line in lines.items()}
 
 

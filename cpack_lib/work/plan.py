@@ -1,6 +1,6 @@
 """What a profile would run: every parameter checked and every old run compared, before a kernel starts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,11 @@ class Planned:
         """The notebook's name without its ending."""
         return self.notebook.stem
 
+    @property
+    def copy(self) -> Path:
+        """Where its executed copy is written."""
+        return self.folder / self.notebook.name
+
 
 def plan_profile(
     profile: str, only: str | None = None, start: str | None = None, fresh: bool = False, home: Path = ROOT
@@ -57,7 +62,7 @@ def profile_files(profile: str, home: Path) -> list[Path]:
     """The parameter files of a profile, in the order of the notebooks' numbers."""
     files = sorted((home / "params" / profile).glob("*.yaml"))
     if not files:
-        profiles = sorted({path.parent.name for path in home.glob("params/*/*.yaml")} - {"sweeps"})
+        profiles = sorted({path.parent.name for path in home.glob("params/*/*.yaml")} - {"sweeps", "sites"})
         raise ValueError(f"there is no profile {profile!r}; params/ has {', '.join(profiles) or 'none yet'}")
     return files
 
@@ -111,8 +116,18 @@ def decide_all(resolved: list[tuple[Path, dict, dict]], fresh: bool, known: set[
     return steps
 
 
-def decide(folder: Path, parameters: dict, needs: list[str], made: set[str], fresh: bool) -> tuple[str, str]:
-    """Action and reason for one run folder; `needs` are the runs it reads, `made` those this plan makes."""
+def decide(
+    folder: Path,
+    parameters: dict,
+    needs: list[str],
+    made: set[str],
+    fresh: bool = False,
+    identify: Callable[[Mapping[str, str]], dict[str, dict]] = identities,
+) -> tuple[str, str]:
+    """Action and reason for one run folder; `needs` are the runs it reads, `made` those this plan makes.
+
+    `identify` tells what its inputs are now, for a plan that asks often.
+    """
     if lock.is_held(folder):
         return "refuse", "another process is writing it"
     try:
@@ -126,7 +141,7 @@ def decide(folder: Path, parameters: dict, needs: list[str], made: set[str], fre
         record = read_record(folder)
         if again := [value["source"] for value in record["inputs"].values() if value["source"] in made]:
             return "refuse", f"its input {', '.join(again)} is made again"
-        inputs = identities({name: value["source"] for name, value in record["inputs"].items()})
+        inputs = identify({name: value["source"] for name, value in record["inputs"].items()})
         if differences := compare(record, {"parameters": parameters, "inputs": inputs}):
             return "refuse", "; ".join(differences)
         if not (folder / "manifest.json").exists():

@@ -13,17 +13,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import polars as pl
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from cpack_lib.work import lock, provenance
 from cpack_lib.work.files import ROOT, describe, digest, read_json, runs_folder, table_identity, write_json
 
+if TYPE_CHECKING:  # they take a second, and a launcher only looks at folders
+    import polars as pl
+    from matplotlib.figure import Figure
+
 __all__ = ["ROOT", "Run", "compare", "finished_run", "open_run", "run_identity", "runs_folder"]
 
 NAME = re.compile(r"\w[\w.-]*")
+SWEPT = "sweep."  # a run of a sweep is named so, and after what it depends on
 UNREAD_BY_OTHERS = ("run.json", "figures/*", "*.log", "log.jsonl")  # of a run, when it is another one's input
 
 
@@ -42,7 +44,7 @@ class Run:
         """The folder of its figures."""
         return self.folder / "figures"
 
-    def figure(self, figure: Figure, name: str) -> None:
+    def figure(self, figure: "Figure", name: str) -> None:
         """Save a figure as figures/name.png and figures/name.svg."""
         if self.finished:
             return
@@ -50,7 +52,7 @@ class Run:
         figure.savefig(self.figures / f"{name}.png", dpi=160)
         figure.savefig(self.figures / f"{name}.svg", metadata={"Date": None})
 
-    def table(self, table: pl.DataFrame, name: str) -> None:
+    def table(self, table: "pl.DataFrame", name: str) -> None:
         """Save a table as name.csv."""
         if not self.finished:
             table.write_csv(self.folder / f"{name}.csv")
@@ -116,7 +118,8 @@ def finished_run(name: str) -> Path:
     if not NAME.fullmatch(run_name) or not NAME.fullmatch(notebook):
         raise ValueError(f"{name!r} names no run; write RUN/NOTEBOOK, for example demo/01_curate_pairs")
     folder = runs_folder() / run_name / notebook
-    again = f"make it with `cpack run {run_name} --only {notebook}`, or run the notebook in JupyterLab"
+    command = "cpack sweep NAME" if run_name.startswith(SWEPT) else f"cpack run {run_name} --only {notebook}"
+    again = f"make it with `{command}`, or run the notebook in JupyterLab"
     if not (folder / "manifest.json").exists():
         state = "is not finished" if folder.exists() else "does not exist"
         raise ValueError(f"the run {name} {state} ({folder}); {again}")

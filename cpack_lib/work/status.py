@@ -1,12 +1,14 @@
 """What stands under runs/: each run folder with its state, read from its own files."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cpack_lib.work import lock
 from cpack_lib.work.files import runs_folder
-from cpack_lib.work.runs import finished_run, read_manifest
+from cpack_lib.work.kernels import failure
+from cpack_lib.work.runs import SWEPT, finished_run, read_manifest
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ def look(folder: Path) -> State:
     if lock.is_held(folder):
         return State(run, notebook, "running", None, changed, (folder / "run.lock").read_text())
     if not (folder / "manifest.json").exists():
-        return State(run, notebook, "broken", None, changed, "stopped before its end; the next run goes on")
+        why = failure(folder) or "stopped before its end; the next run goes on"
+        return State(run, notebook, "broken", None, changed, why)
     try:
         manifest = read_manifest(finished_run(f"{run}/{notebook}"))
     except ValueError as error:
@@ -49,8 +52,13 @@ def print_status() -> None:
     if not states:
         print(f"no runs in {runs_folder()}; `cpack run demo` makes the first")
         return
-    wide = max(len(f"{state.run}/{state.notebook}") for state in states)
+    swept = Counter(state.state for state in states if state.run.startswith(SWEPT))
+    states = [state for state in states if not state.run.startswith(SWEPT)]
+    wide = max((len(f"{state.run}/{state.notebook}") for state in states), default=0)
     for state in states:
         minutes = "" if state.minutes is None else f"{state.minutes:.1f} min"
         name = f"{state.run}/{state.notebook}"
         print(f"{name:<{wide}}  {state.state:<8}  {minutes:>9}  {state.date}  {state.why}".rstrip())
+    if swept:
+        told = ", ".join(f"{number} {state}" for state, number in swept.items())
+        print(f"runs of sweeps: {told}; `cpack status NAME` tells of one sweep")

@@ -1,7 +1,8 @@
 """A process that does not outlive its parent: `python -m cpack_lib.work.tied PARENT MODULE ARGUMENTS`.
 
-A kernel that is killed cannot stop what it started; on Linux the system does it for us. Without this, a
-killed training would go on writing into the folder that its successor has opened.
+In the place of MODULE, `--program` opens any other command line. A kernel that is killed cannot stop what it
+started; on Linux the system does it for us. Without this, a killed training would go on writing into the
+folder that its successor has opened.
 """
 
 import ctypes
@@ -24,4 +25,6 @@ def tie_to(parent: int, request: signal.Signals) -> None:
 if __name__ == "__main__":
     parent, module, *sys.argv[1:] = sys.argv[1:]
     tie_to(int(parent), signal.SIGTERM)  # torchrun passes it on to its workers
+    if module == "--program":
+        os.execvp(sys.argv[1], sys.argv[1:])  # the tie outlasts it
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""Promises of cpack_lib.work.gallery and cpack_lib.work.notebooks."""
+"""Promises of cpack_lib.work.pages.gallery and cpack_lib.work.notebooks."""
 
 import json
 
@@ -6,8 +6,8 @@ import nbformat
 import pytest
 
 from cpack_lib.work.cli import main
-from cpack_lib.work.gallery import write_gallery
 from cpack_lib.work.notebooks import BEGIN, END, opening, tidy
+from cpack_lib.work.pages.gallery import write_gallery
 
 FIRST = """# {number} · {title}
 

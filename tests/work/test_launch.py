@@ -103,3 +103,40 @@ def test_a_program_does_not_outlive_the_one_who_started_it(modules, request_):
     parent.send_signal(request_)
     parent.wait(30)
     assert gone_soon(child)
+
+
+STOPPABLE = """
+import signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+Path(sys.argv[1]).with_name("begun").touch()
+time.sleep(60)
+"""
+
+
+def test_a_program_that_a_job_asks_to_stop_is_no_failure(modules, monkeypatch):
+    (modules / "stoppable.py").write_text(STOPPABLE)
+    monkeypatch.setenv("CPACK_STOP", str(modules / "run/begun"))
+    with pytest.raises(launch.Stopped, match="stopped after a checkpoint; started again, it goes on"):
+        launch.run_program("stoppable", {}, modules / "run")
+
+
+def test_a_job_says_how_many_processes_train_and_on_which_nodes(tmp_path, monkeypatch):
+    config = tmp_path / "config.json"
+    assert launch.command("loop", config, 1)[-2:] == ["loop", str(config)]
+    monkeypatch.setenv("CPACK_PROCESSES", "4")
+    words = " ".join(launch.command("loop", config, 1))
+    assert "torch.distributed.run --standalone --nproc-per-node=4 --shutdown-timeout=30 -m loop" in words
+    monkeypatch.setenv("CPACK_NODES", "2")
+    monkeypatch.setenv("CPACK_RENDEZVOUS", "10.0.0.1:20007")
+    monkeypatch.setenv("CPACK_SRUN", "srun --nodes=2 --ntasks-per-node=1")
+    monkeypatch.setenv("CPACK_GRACE", "280")
+    words = " ".join(launch.command("loop", config, 1))
+    assert f"--program srun --nodes=2 --ntasks-per-node=1 {sys.executable} -m torch.distributed.run" in words
+    assert "--nnodes=2 --rdzv-backend=c10d --rdzv-endpoint=10.0.0.1:20007 --nproc-per-node=4" in words
+    assert "--standalone" not in words and "--shutdown-timeout=280" in words
+
+
+def test_any_program_can_be_tied_to_its_parent(tmp_path):
+    tied = [sys.executable, "-m", "cpack_lib.work.tied", str(os.getpid()), "--program", "echo", "said"]
+    assert subprocess.run(tied, capture_output=True, text=True, check=True).stdout == "said\n"

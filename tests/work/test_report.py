@@ -1,4 +1,4 @@
-"""Promises of cpack_lib.work.report, kept on made-up runs and looked at in a browser."""
+"""Promises of cpack_lib.work.pages.report, kept on made-up runs and looked at in a browser."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from cpack_lib.work import figures
 from cpack_lib.work.cli import main
-from cpack_lib.work.report import losses, write_report
+from cpack_lib.work.pages.report import losses, write_report
 from cpack_lib.work.runs import open_run
 
 MODELS = [

@@ -12,9 +12,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import polars as pl
 
-from cpack_lib.work import figures, pages
+from cpack_lib.work import figures
 from cpack_lib.work.files import runs_folder
-from cpack_lib.work.grid import best_in_bold
+from cpack_lib.work.pages import standalone
+from cpack_lib.work.pages.grid import best_in_bold
 from cpack_lib.work.progress import told
 from cpack_lib.work.runs import finished_run, read_manifest, read_record
 
@@ -27,7 +28,7 @@ def write_report(run: str) -> Path:
     folders = {path.name[:2]: path for path in sorted((runs_folder() / run).glob("[0-9][0-9]_*"))}
     if not folders:
         raise ValueError(f"there is no run {run!r} in {runs_folder()}; `cpack status` lists what there is")
-    page = pages.render(
+    page = standalone.render(
         "report.html",
         run=run,
         facts=facts(folders),
@@ -101,7 +102,7 @@ def drawn(folders: list[Path], pattern: str) -> list[dict[str, str]]:
     """The figures of some runs whose file name fits, as data URIs."""
     paths = [path for folder in folders for path in sorted((folder / "figures").glob(pattern))]
     named = [(path.stem.replace("_", " "), path) for path in paths]
-    return [{"name": name, "source": pages.picture(path)} for name, path in named[:MOST_FIGURES]]
+    return [{"name": name, "source": standalone.picture(path)} for name, path in named[:MOST_FIGURES]]
 
 
 def training(folders: dict[str, Path]) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def plot_loss(name: str, log: pl.DataFrame, colour: str) -> str:
         file = io.BytesIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
         plt.close(figure)
-    return pages.data_uri(file.getvalue(), "image/svg+xml")
+    return standalone.data_uri(file.getvalue(), "image/svg+xml")
 
 
 def scores(folders: dict[str, Path]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
-from cpack_lib.work import pages
 from cpack_lib.work.files import runs_folder
 from cpack_lib.work.notebooks import opening
+from cpack_lib.work.pages import standalone
 
 SCRIPTED = ["application/javascript", "application/vnd.jupyter.widget-view+json"]
 
@@ -58,10 +58,10 @@ def write_gallery(run: str) -> Path:
     entries = []
     for copy in copies:
         entry = describe(copy)
-        page = pages.render("notebook.html", run=run, title=entry["title"], **body(copy))
+        page = standalone.render("notebook.html", run=run, title=entry["title"], **body(copy))
         (folder / entry["page"]).write_text(page, "utf-8")
         entries.append(entry)
-    (folder / "index.html").write_text(pages.render("index.html", run=run, entries=entries), "utf-8")
+    (folder / "index.html").write_text(standalone.render("index.html", run=run, entries=entries), "utf-8")
     return folder / "index.html"
 
 
