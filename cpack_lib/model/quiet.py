@@ -9,11 +9,12 @@ from transformers.utils import logging
 @contextmanager
 def quietly() -> Iterator[None]:
     """No bars, and no report of weights that an encoder without its heads leaves unused."""
-    level = logging.get_verbosity()
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
-        logging.enable_progress_bar()
+        if bars:
+            logging.enable_progress_bar()

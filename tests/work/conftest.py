@@ -34,6 +34,18 @@ function drawn(view, character) {
   pen.fillText(character, 4, 32);
   return canvas.toDataURL();
 }
+function narrow(view) {  // Chinese lines whose glyphs are no squares: boxes were drawn instead
+  const texts = view.createTreeWalker(view.body, NodeFilter.SHOW_TEXT), found = [];
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    if (!/^[\\u4E00-\\u9FFF]+$/.test(text.data)) continue;
+    const range = view.createRange();
+    range.selectNode(text);
+    const wide = [...range.getClientRects()].reduce((sum, part) => sum + part.width, 0);
+    const size = parseFloat(getComputedStyle(text.parentElement).fontSize);
+    if (wide < 0.9 * size * text.data.length) found.push(text.data);
+  }
+  return found;
+}
 onload = async () => {
   const view = document.getElementById("page").contentDocument;
   await view.fonts.ready;
@@ -43,6 +55,7 @@ onload = async () => {
   document.getElementById("found").textContent = JSON.stringify({
     missing: chinese.filter(character => drawn(view, character) === none),
     chinese: chinese.length,
+    narrow: narrow(view),
     broken: [...view.images].filter(image => !image.naturalWidth).map(image => image.alt),
     images: view.images.length,
     scripts: view.scripts.length,

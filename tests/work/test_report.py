@@ -98,7 +98,7 @@ def test_text_of_the_corpus_is_text(demo):
 @pytest.mark.parametrize("width", [400, 1400])
 def test_a_browser_shows_it_whole(demo, measure, width):
     seen = measure(write_report("demo"), width)
-    assert seen["missing"] == [] and seen["chinese"] > 10
+    assert seen["missing"] == [] and seen["chinese"] > 10 and seen["narrow"] == []
     assert seen["broken"] == [] and seen["images"] == 5
     assert seen["wide"] <= width and seen["scripts"] == 0
     assert "<script>document.title = 'owned'</script> & 北京烤鸭怎么做？" in seen["text"]

@@ -43,7 +43,8 @@ def font_face(text: str) -> str:
     file = io.BytesIO()
     subset.save_font(font, file, options)
     source = data_uri(file.getvalue(), "font/woff")
-    return f'@font-face {{ font-family: "cpack chinese"; src: url({source}) format("woff"); }}'
+    face = f'font-family: "cpack chinese"; src: url({source}) format("woff")'
+    return f"@font-face {{ {face}; unicode-range: U+{FIRST_CHINESE:X}-10FFFF; }}"
 
 
 def picture(path: Path) -> str:
