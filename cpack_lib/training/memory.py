@@ -41,7 +41,7 @@ def kept_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
     def note(tensor: Tensor) -> Tensor:
         memory = tensor.untyped_storage()
         kept[memory.data_ptr()] = memory.nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself would hold its own history, for ever
 
     with saved_tensors_hooks(note, lambda tensor: tensor):
         forward()
@@ -75,11 +75,15 @@ def free_gib(ranks: Ranks, settings: Settings) -> float:
         return settings.memory_gib
     if ranks.device.type == "cuda":
         return torch.cuda.mem_get_info(ranks.device)[0] / GIB
+    return machine_gib() / int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+
+
+def machine_gib() -> float:
+    """Memory that is free on this machine, GiB; all there is where the system does not say."""
     table = Path("/proc/meminfo")
     lines = dict(line.split(":") for line in table.read_text().splitlines()) if table.exists() else {}
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    free = int(lines["MemAvailable"].split()[0]) * KIB if "MemAvailable" in lines else whole
-    return free / GIB / int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return (int(lines["MemAvailable"].split()[0]) * KIB if "MemAvailable" in lines else whole) / GIB
 
 
 def most_held(ranks: Ranks) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cpack_lib.work.files import ROOT
 
 ELSEWHERE = {  # commands of other rooms: their modules offer arguments(parser) and run(options) -> exit code
+    "plan": ("cpack_lib.training.planning.plan", "what a run will cost in memory, hours and money"),
     "fetch": ("cpack_lib.evaluation.tasks.fetch", "fetch the public sets of an evaluation suite"),
 }
 
