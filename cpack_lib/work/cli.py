@@ -10,6 +10,7 @@ from cpack_lib.work.files import ROOT
 
 ELSEWHERE = {  # commands of other rooms: their modules offer arguments(parser) and run(options) -> exit code
     "plan": ("cpack_lib.training.planning.plan", "what a run will cost in memory, hours and money"),
+    "doctor": ("cpack_lib.evaluation.diagnosis.doctor", "tell what is wrong with a model or a run"),
     "fetch": ("cpack_lib.evaluation.tasks.fetch", "fetch the public sets of an evaluation suite"),
 }
 
