@@ -26,6 +26,8 @@ def place(name: str) -> Path:
             return folder
     from cpack_lib.evaluation.models import names  # takes seconds, and only the hub needs it
 
+    if name in names.LEXICAL:
+        raise ValueError(f"{name} ranks by words and makes no vectors; name an encoder or a run")
     return names.place(name)
 
 
@@ -46,9 +48,7 @@ def opened(folder: Path) -> SentenceTransformer:
     try:
         with quietly():
             return SentenceTransformer(str(folder)).eval()
-    except (
-        Exception
-    ) as error:  # of transformers, torch, safetensors or json: whatever a damaged folder raises
+    except Exception as error:  # whatever transformers, torch, safetensors or json make of a damaged folder
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{folder} cannot be loaded ({type(error).__name__}: {reason}); save it again"

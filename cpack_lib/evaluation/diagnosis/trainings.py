@@ -24,6 +24,7 @@ from cpack_lib.evaluation.diagnosis.contrast import (
 from cpack_lib.evaluation.diagnosis.findings import Finding, judged
 from cpack_lib.evaluation.diagnosis.texts import beginning, missing_instruction
 from cpack_lib.training.settings import Settings
+from cpack_lib.work.files import read_json
 
 ROWS = 512  # of the training data that are embedded
 ASKED = 64  # queries whose push is compared
@@ -36,7 +37,7 @@ Encode = Callable[[list[str]], np.ndarray]  # texts -> (N, D), each row of lengt
 def is_training(folder: Path) -> bool:
     """Whether a folder is that of a training."""
     path = folder / "config.json"
-    return path.is_file() and "objective" in json.loads(path.read_text("utf-8"))
+    return path.is_file() and "objective" in read_json(path, {})
 
 
 def trainings_of(folder: Path) -> list[Path]:
@@ -54,7 +55,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         for name, each in known.items()
         if each.default is not MISSING or each.default_factory is not MISSING
     }
-    return defaults | json.loads((folder / "config.json").read_text("utf-8"))
+    return defaults | read_json(folder / "config.json", {})
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -92,13 +93,13 @@ def look_at_end(
     findings = []
     memory = folder / "memory.json"
     if memory.is_file():
-        needed = dict(json.loads(memory.read_text("utf-8"))["needed_gib"])
+        needed = dict(read_json(memory, {"needed_gib": dict})["needed_gib"])
         findings.append(of_log.out_of_memory(needed, needed.pop("free")))
     if lines and lines[-1]["step"] >= settings["steps"]:
         return findings
     errors, failed = folder / "stderr.log", folder / "failed_step.json"
     if failed.is_file():
-        told = json.loads(failed.read_text("utf-8"))
+        told = read_json(failed, {"step": int})
         evidence = f"step {told['step'] + 1} has loss {told['loss']}, gradient norm {told['gradient_norm']}"
         remedy = "a lower learning_rate, a higher temperature; look at the rows in failed_step.json"
         findings.append(judged("loss not finite", np.inf, evidence, remedy))

@@ -144,6 +144,7 @@ def test_a_loud_model_is_broken_in_nothing_else(sound, texts, tmp_path):
     ("name", "texts_", "said"),
     [
         ("nobody/nothing", "world", "'nobody/nothing' is no run"),
+        ("bm25", "world", "bm25 ranks by words and makes no vectors"),
         ("{tmp}", "world", "holds neither a training nor an encoder"),
         ("{sound}", "{tmp}/none.txt", "none.txt is no file"),
         ("{sound}", "{tmp}/texts.pdf", "ends in '.pdf'"),
@@ -164,6 +165,12 @@ def test_names_that_stand_for_nothing_are_one_sentence(sound, runs, tmp_path, na
 def test_a_folder_that_cannot_be_loaded_is_one_sentence(tmp_path):
     (tmp_path / "modules.json").write_text("[{]")
     with pytest.raises(ValueError, match="cannot be loaded"):
+        examine(str(tmp_path))
+
+
+def test_a_training_whose_settings_are_damaged_is_one_sentence(tmp_path):
+    (tmp_path / "config.json").write_text('{"objective": "contr')
+    with pytest.raises(ValueError, match="config.json is damaged"):
         examine(str(tmp_path))
 
 
