@@ -17,7 +17,7 @@ from cpack_lib.model.encoder import load_encoder, saved_instruction
 from cpack_lib.model.instructions import saved_prompts
 from cpack_lib.training.checkpoints import last_checkpoint
 from cpack_lib.training.instructed import mismatches
-from cpack_lib.training.loop import AGAIN, new_plan, train
+from cpack_lib.training.loop import AGAIN, main, new_plan, train
 from cpack_lib.training.objectives.contrastive import EncoderContrast
 from cpack_lib.training.optimiser import new_optimizer, schedule
 from tests.training.conftest import random_texts
@@ -55,6 +55,29 @@ def test_stopped_and_started_again_it_ends_the_same(settled, tmp_path, monkeypat
     ours, theirs = (load_file(tmp_path / name / "encoder/model.safetensors") for name in ("once", "twice"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert [line["step"] for line in logged(tmp_path / "twice")] == list(range(1, 9))
+
+
+def test_on_a_cpu_threads_add_gradients_up_in_one_order(settled, tmp_path, monkeypatch):
+    places, gradient = torch.randint(0, 64, (20_000,)), torch.randn(20_000, 32)
+    found = set()
+
+    def add_up(*_) -> bool:  # as for embeddings of positions, which thousands of tokens share
+        for _ in range(20):
+            table = torch.zeros(64, 32, requires_grad=True)
+            table[places].backward(gradient)
+            found.add(table.grad.numpy().tobytes())
+        return True
+
+    settled()
+    monkeypatch.setattr("cpack_lib.training.loop.train", add_up)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        assert main(tmp_path / "config.json") == 0
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(False)
+    assert len(found) == 1
 
 
 def stop_at(last):
