@@ -150,6 +150,25 @@ def test_a_parquet_column_of_another_type_fails_with_its_type(tmp_path):
         open_table(f"folder:{tmp_path}", "pairs").read()
 
 
+def test_a_head_that_is_no_utf8_fails_at_once_and_says_how_to_save_it(tmp_path):
+    for encoding in ("gb18030", "utf-16"):
+        (tmp_path / "a.csv").write_text("问题,答案\n什么？,这个。\n", encoding=encoding)
+        with pytest.raises(ValueError, match="at the head of .*a.csv are not UTF-8: save it anew as UTF-8"):
+            open_table(f"folder:{tmp_path}/a.csv", "labelled", columns={"问题": "query", "答案": "pos"})
+
+
+def test_a_cell_of_a_csv_is_a_list_of_one_text_where_a_list_is_wanted(tmp_path):
+    lines = ["问题,答案,错", "什么是光？,看得见的电磁波。,", "什么是声？, ,", "什么是热？,粒子的运动。,一种颜色。"]
+    (tmp_path / "faq.csv").write_text("\n".join(lines), "utf-8-sig")
+    columns = {"问题": "query", "答案": "pos", "错": "neg"}
+    table = open_table(f"folder:{tmp_path}/faq.csv", "labelled", columns=columns)
+    rows = table.read()
+    assert rows["query"].to_list() == ["什么是光？", "什么是热？"]
+    assert rows["pos"].to_list() == [["看得见的电磁波。"], ["粒子的运动。"]]
+    assert rows["neg"].to_list() == [[], ["一种颜色。"]] and set(rows["task"]) == {"retrieval"}
+    assert table.counts["reasons"] == {"pos is empty": 1}
+
+
 def test_a_teachers_questions_and_answers_become_pairs(tmp_path):
     (tmp_path / "lesson.csv").write_text(
         "question,answer,week\n什么是光合作用？,植物用光造糖。,3\n", encoding="utf-8"

@@ -4,6 +4,8 @@ import polars as pl
 import pytest
 
 from cpack_lib.evaluation.tasks.layout import evaluation_folder
+from cpack_lib.evaluation.tasks.suites import open_tasks
+from cpack_lib.work.runs import open_run
 from cpack_lib.evaluation.tasks.local import local_tasks
 from cpack_lib.evaluation.tasks.texts import background_texts
 from cpack_lib.work.files import ROOT
@@ -124,6 +126,17 @@ def test_the_worlds_sets_are_written_once_and_a_folder_is_taken_as_it_is(tmp_pat
     assert evaluation_folder(f"folder:{tmp_path}", tmp_path / "unused") == tmp_path
     with pytest.raises(ValueError, match="'hub:C-MTEB' names no evaluation sets"):
         evaluation_folder("hub:C-MTEB", tmp_path / "unused")
+
+
+def test_what_a_run_wrote_is_named_by_the_run(runs):
+    run = open_run("04_instruct_finetune", "own", {}, {})
+    (run.folder / "evaluation").mkdir()
+    with pytest.raises(ValueError, match="the run own/04_instruct_finetune is not finished"):
+        evaluation_folder("own/04_instruct_finetune", runs)
+    run.finish()
+    assert evaluation_folder("own/04_instruct_finetune", runs) == run.folder / "evaluation"
+    with pytest.raises(ValueError, match="holds no task"):
+        open_tasks("own/04_instruct_finetune")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data/eval is not here")

@@ -43,6 +43,7 @@ def record_shards(path: Path, kind: str, renamed: Mapping[str, str]) -> Iterator
         if isinstance(record, dict):
             record = {renamed.get(name, name): value for name, value in record.items()}
             record |= {"id": str(record["id"])} if isinstance(record.get("id"), int) else {}
+            record |= {} if is_json(path) else cells_as_lists(record, kind)
         reason = record if isinstance(record, str) else type_reason(record, kind)
         if reason:
             aside.append((row, reason, excerpt))
@@ -61,11 +62,16 @@ def records_in(path: Path) -> Iterator[tuple[int, Record, str]]:
     row = 0
     try:
         with opened(path) as stream:
-            found = json_records(stream) if ".jsonl" in path.suffixes else csv_records(stream, path)
+            found = json_records(stream) if is_json(path) else csv_records(stream, path)
             for row, record, excerpt in found:
                 yield row, record, excerpt
     except (pa.ArrowException, OSError) as error:
         yield row + 1, "unreadable packed file from this row on", str(error)[:EXCERPT]
+
+
+def is_json(path: Path) -> bool:
+    """Whether a file holds JSON lines; else it is a CSV."""
+    return ".jsonl" in path.suffixes
 
 
 def opened(path: Path) -> BinaryIO:
@@ -122,6 +128,11 @@ def csv_records(stream: BinaryIO, path: Path) -> Iterator[tuple[int, Record, str
             continue
         if not names:
             names = [name.removeprefix("\ufeff").strip() for name in fields]
+            if any(map(undecoded, names)):
+                raise ValueError(
+                    f"the names at the head of {path} are not UTF-8: save it anew as UTF-8 (a spreadsheet calls "
+                    'that "CSV UTF-8")'
+                )
         elif fields:
             excerpt = ",".join(fields)[:EXCERPT].encode(errors="replace").decode()
             yield reader.line_num, csv_record(names, fields), excerpt
@@ -132,11 +143,22 @@ def csv_record(names: list[str], fields: list[str]) -> Record:
     joined = "".join(fields)
     if TOO_LONG in joined:
         return TOO_LONG_REASON
-    if any("\udc80" <= character <= "\udcff" for character in joined):
+    if undecoded(joined):
         return "invalid UTF-8"
     if len(fields) != len(names):
         return f"not {len(names)} fields"
     return dict(zip(names, fields, strict=True))
+
+
+def undecoded(text: str) -> bool:
+    """Whether a byte that is no UTF-8 stands in a text."""
+    return any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def cells_as_lists(record: dict[str, str], kind: str) -> dict[str, list[str]]:
+    """The cells of a CSV that stand in a column of lists: a list of that one text, of none where it is blank."""
+    lists = (column for column, dtype in columns_of(kind).items() if dtype != TEXT and column in record)
+    return {column: [record[column]] if record[column].strip() else [] for column in lists}
 
 
 def type_reason(record: dict[str, Any], kind: str) -> str | None:

@@ -12,6 +12,7 @@ import polars as pl
 
 from cpack_lib.corpus import world
 from cpack_lib.work.files import ROOT
+from cpack_lib.work.runs import finished_run
 
 TEXT, TEXTS, NUMBER, LABEL, LABELS = "text", "list of texts", "number", "label", "list of labels"
 
@@ -32,19 +33,30 @@ TABLES: dict[str, dict[str, dict[str, str]]] = {
 def evaluation_folder(name: str, made: Path, seed: int = 0) -> Path:
     """The folder behind `world:evaluation`, which is written to `made` if it is not there, or `folder:PATH`.
 
-    A relative PATH starts at the repository, wherever the notebook runs.
+    RUN/NOTEBOOK is the folder evaluation/ of a finished run: questions that 04 held out of its training. A
+    relative PATH starts at the repository, wherever the notebook runs.
     """
     supply, _, address = name.partition(":")
     if supply == "folder":
         return ROOT / address
+    if is_of_a_run(name):
+        return finished_run(name) / "evaluation"
     if name != "world:evaluation":
-        raise ValueError(f"{name!r} names no evaluation sets: write world:evaluation or folder:PATH")
+        raise ValueError(
+            f"{name!r} names no evaluation sets: write world:evaluation, folder:PATH or the RUN/NOTEBOOK that "
+            "wrote some"
+        )
     if not made.is_dir():
         aside = made.with_name(f".{made.name}.new")
         shutil.rmtree(aside, ignore_errors=True)
         world.write_evaluation(aside, seed)
         aside.rename(made)
     return made
+
+
+def is_of_a_run(name: str) -> bool:
+    """Whether sets are named by the run that wrote them, RUN/NOTEBOOK."""
+    return ":" not in name and name.count("/") == 1
 
 
 def task_folders(folder: Path) -> list[Path]:

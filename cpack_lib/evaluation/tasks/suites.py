@@ -31,7 +31,7 @@ from cpack_lib.corpus.read.evaluation_sets import (
     evaluation_sets,
     sets_folder,
 )
-from cpack_lib.evaluation.tasks.layout import evaluation_folder
+from cpack_lib.evaluation.tasks.layout import evaluation_folder, is_of_a_run
 from cpack_lib.evaluation.tasks.local import Columns, local_tasks
 from cpack_lib.evaluation.tasks.sampling import RULE, drawn
 
@@ -42,8 +42,9 @@ MINI_ROWS = 64
 def open_tasks(name: str, rows: int | None = None, made: Path | None = None, seed: int = 0) -> list[AbsTask]:
     """The tasks behind a name; with `rows`, a sample of each whose name ends in `.sample<rows>`.
 
-    "world:evaluation" is written to `made` from `seed`, "folder:PATH" is taken as it is. "mteb-en-56" gives
-    67 tasks, because CQADupstackRetrieval comes as its twelve forums (`averages` makes one score of them).
+    "world:evaluation" is written to `made` from `seed`; "folder:PATH" is taken as it is, and so is what the
+    run RUN/NOTEBOOK wrote. "mteb-en-56" gives 67 tasks, because CQADupstackRetrieval comes as its twelve
+    forums (`averages` makes one score of them).
     """
     supply = name.partition(":")[0]
     if rows is not None and rows < 1:
@@ -53,12 +54,12 @@ def open_tasks(name: str, rows: int | None = None, made: Path | None = None, see
         return [class_of(one.task)(one, rows) for one in evaluation_sets(name)]
     if supply == "world" and made is None:
         raise ValueError(f"{name} has to be written before it is read: say made=FOLDER")
-    if supply in ("world", "folder"):
+    if supply in ("world", "folder") or is_of_a_run(name):
         return list(local_tasks(evaluation_folder(name, made, seed), rows))
     told = "; ".join(f"{known} ({meaning})" for known, meaning in SUITES.items())
     raise ValueError(
-        f"{name!r} names nothing to evaluate on: write {told}; folder:PATH for sets of your own, or "
-        "world:evaluation; behind a suite a colon and task types or tasks choose from it"
+        f"{name!r} names nothing to evaluate on: write {told}; folder:PATH for sets of your own, "
+        "RUN/NOTEBOOK for those that a run wrote, or world:evaluation; behind a suite a colon and task types or tasks choose from it"
     )
 
 
