@@ -25,6 +25,7 @@ STARTED = {
     "ipywidgets",
     "jupyterlab",
     "mplfonts",
+    "onnxscript",
     "pytest-timeout",
     "ruff",
 }  # used without an import of ours

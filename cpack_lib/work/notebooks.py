@@ -61,6 +61,11 @@ def tidy(home: Path) -> list[Path]:
     return list(dict.fromkeys(changed + write(linked(home))))
 
 
+def code_blocks(page: Path) -> list[str]:
+    """The blocks of Python in a page of Markdown, in their order."""
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
 def write(texts: dict[Path, str]) -> list[Path]:
     """Write each text where the file says something else; those files."""
     changed = [path for path, text in texts.items() if path.read_text("utf-8") != text]
