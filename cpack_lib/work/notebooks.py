@@ -56,8 +56,9 @@ def flat(text: str) -> str:
 
 
 def tidy(home: Path) -> list[Path]:
-    """Empty every notebook, write its navigation and README's table; the files that changed."""
-    changed = write({path: cleaned(path) for path in notebook_paths(home)})
+    """Empty every notebook and solution, write navigation and README's table; the files that changed."""
+    solutions = sorted((home / "notebooks" / "solutions").glob("*.ipynb"))
+    changed = write({path: cleaned(path) for path in [*notebook_paths(home), *solutions]})
     return list(dict.fromkeys(changed + write(linked(home))))
 
 

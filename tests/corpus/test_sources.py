@@ -150,6 +150,13 @@ def test_a_parquet_column_of_another_type_fails_with_its_type(tmp_path):
         open_table(f"folder:{tmp_path}", "pairs").read()
 
 
+def test_a_change_that_renames_nothing_says_how_to_write_one():
+    assert schemas.renamed(["问题=query", " a = pos "]) == {"问题": "query", "a": "pos"}
+    for change in ("问题", "=query", "问题="):
+        with pytest.raises(ValueError, match=f"'{change}' renames no column: write the name"):
+            schemas.renamed([change])
+
+
 def test_a_head_that_is_no_utf8_fails_at_once_and_says_how_to_save_it(tmp_path):
     for encoding in ("gb18030", "utf-16"):
         (tmp_path / "a.csv").write_text("问题,答案\n什么？,这个。\n", encoding=encoding)
@@ -158,7 +165,12 @@ def test_a_head_that_is_no_utf8_fails_at_once_and_says_how_to_save_it(tmp_path):
 
 
 def test_a_cell_of_a_csv_is_a_list_of_one_text_where_a_list_is_wanted(tmp_path):
-    lines = ["问题,答案,错", "什么是光？,看得见的电磁波。,", "什么是声？, ,", "什么是热？,粒子的运动。,一种颜色。"]
+    lines = [
+        "问题,答案,错",
+        "什么是光？,看得见的电磁波。,",
+        "什么是声？, ,",
+        "什么是热？,粒子的运动。,一种颜色。",
+    ]
     (tmp_path / "faq.csv").write_text("\n".join(lines), "utf-8-sig")
     columns = {"问题": "query", "答案": "pos", "错": "neg"}
     table = open_table(f"folder:{tmp_path}/faq.csv", "labelled", columns=columns)
