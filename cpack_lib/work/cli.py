@@ -103,7 +103,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("profile", help="a folder of params/, such as smoke or demo")
     chosen = run.add_mutually_exclusive_group()
     chosen.add_argument("--only", metavar="NOTEBOOK", help="this notebook alone, by name or number")
-    chosen.add_argument("--from", dest="start", metavar="NOTEBOOK", help="this notebook and all after it")
+    chosen.add_argument(
+        "--from", dest="start", metavar="NOTEBOOK", help="this notebook and all that run after it"
+    )
     run.add_argument("--dry-run", action="store_true", help="check everything and print the plan")
     run.add_argument(
         "--fresh", action="store_true", help="move the old folders to runs/.aside and start anew"

@@ -36,26 +36,61 @@ class Planned:
         return self.folder / self.notebook.name
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """One parameter file of a profile: the notebook, its changed and full parameters, and what is wrong."""
+
+    notebook: Path
+    changes: dict[str, Any]
+    parameters: dict[str, Any]
+    problems: list[str]
+
+    @property
+    def run(self) -> str:
+        """RUN/NOTEBOOK, as others name it when they read it."""
+        return f"{self.parameters.get('run_name')}/{self.notebook.stem}"
+
+
 def plan_profile(
     profile: str, only: str | None = None, start: str | None = None, fresh: bool = False, home: Path = ROOT
 ) -> list[Planned]:
-    """The notebooks of params/<profile>/ in order; ValueError lists every parameter that cannot be."""
-    chosen = choose(profile_files(profile, home), only, start)
-    resolved, problems = [], []
-    for path in chosen:
-        notebook = home / "notebooks" / f"{path.stem}.ipynb"
-        try:
-            changes = read_changes(path)
-            parameters = resolve(notebook, path)
-            if "run_name" not in parameters:
-                raise ValueError(f"{notebook} declares no run_name: str")
-            problems += [f"{path}: {missing}" for missing in missing_tables(parameters)]
-            resolved.append((notebook, {name: parameters[name] for name in changes}, parameters))
-        except ValueError as error:
-            problems.append(str(error))
-    if problems:
+    """The notebooks of params/<profile>/ in order; ValueError lists every parameter that cannot be.
+
+    In the order of their numbers, but each after those that it reads: 00_tour after the runs it shows.
+    """
+    chosen = choose(in_order([resolved(path, home) for path in profile_files(profile, home)]), only, start)
+    if problems := [problem for each in chosen for problem in each.problems]:
         raise ValueError("\n".join(problems))
-    return decide_all(resolved, fresh, known={path.stem for path in (home / "notebooks").glob("*.ipynb")})
+    return decide_all(chosen, fresh, known={path.stem for path in (home / "notebooks").glob("*.ipynb")})
+
+
+def resolved(path: Path, home: Path) -> Resolved:
+    """A parameter file with its notebook's own defaults; what is wrong with it is told, not raised."""
+    notebook = home / "notebooks" / f"{path.stem}.ipynb"
+    try:
+        changes = read_changes(path)
+        parameters = resolve(notebook, path)
+        if "run_name" not in parameters:
+            raise ValueError(f"{notebook} declares no run_name: str")
+    except ValueError as error:
+        return Resolved(notebook, {}, {}, [str(error)])
+    problems = [f"{path}: {missing}" for missing in missing_tables(parameters)]
+    return Resolved(notebook, {name: parameters[name] for name in changes}, parameters, problems)
+
+
+def in_order(files: list[Resolved]) -> list[Resolved]:
+    """Sorted so that each comes after those it reads, and else as they were; ValueError where none can."""
+    waiting, ordered = list(files), []
+    while waiting:
+        runs = {each.run for each in waiting}
+        ready = [
+            each for each in waiting if not (runs - {each.run}) & {text for _, text in texts(each.parameters)}
+        ]
+        if not ready:
+            raise ValueError(f"{', '.join(sorted(runs))} read each other; change what one of them reads")
+        ordered.append(ready[0])
+        waiting.remove(ready[0])
+    return ordered
 
 
 def profile_files(profile: str, home: Path) -> list[Path]:
@@ -67,9 +102,9 @@ def profile_files(profile: str, home: Path) -> list[Path]:
     return files
 
 
-def choose(files: list[Path], only: str | None, start: str | None) -> list[Path]:
+def choose(files: list[Resolved], only: str | None, start: str | None) -> list[Resolved]:
     """The files that `only` or `start` leave; 03 may stand for 03_contrast_pairs."""
-    names = [path.stem for path in files]
+    names = [each.notebook.stem for each in files]
     if only:
         return [files[find(names, only)]]
     return files[find(names, start) :] if start else files
@@ -100,11 +135,11 @@ def texts(parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, item
 
 
-def decide_all(resolved: list[tuple[Path, dict, dict]], fresh: bool, known: set[str]) -> list[Planned]:
+def decide_all(files: list[Resolved], fresh: bool, known: set[str]) -> list[Planned]:
     """Decide notebook by notebook: what is made again here makes what reads it unequal."""
     steps, made = [], set()
-    for notebook, changes, parameters in resolved:
-        name = f"{parameters['run_name']}/{notebook.stem}"
+    for each in files:
+        name, parameters = each.run, each.parameters
         folder = runs_folder() / name
         needs = [
             value for _, value in texts(parameters) if value.rpartition("/")[2] in known and value != name
@@ -112,7 +147,7 @@ def decide_all(resolved: list[tuple[Path, dict, dict]], fresh: bool, known: set[
         action, why = decide(folder, parameters, needs, made, fresh)
         if action != "reuse":
             made.add(name)
-        steps.append(Planned(notebook, changes, parameters, folder, action, why))
+        steps.append(Planned(each.notebook, each.changes, parameters, folder, action, why))
     return steps
 
 

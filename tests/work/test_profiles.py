@@ -145,6 +145,30 @@ def test_what_reads_a_run_that_is_made_again_is_not_reused(home, runs):
     assert actions(home, only="02") == {"02_second": "refuse"}
 
 
+def test_a_notebook_comes_after_those_it_reads_whatever_its_number(home, write_notebook):
+    shows = 'run_name: str = "demo"  # folder under runs/\nof: list[str] = ["demo/02_second"]  # runs'
+    write_notebook(home / "notebooks/00_shows.ipynb", shows)
+    write_notebook(home / "notebooks/03_third.ipynb", 'run_name: str = "demo"  # folder under runs/')
+    for name in ("00_shows", "03_third"):
+        (home / f"params/demo/{name}.yaml").write_text("{}")
+    assert list(actions(home)) == ["01_first", "02_second", "00_shows", "03_third"]
+    assert list(actions(home, start="02")) == ["02_second", "00_shows", "03_third"]
+    assert list(actions(home, only="00")) == ["00_shows"]
+
+
+def test_notebooks_that_read_each_other_are_named(home, write_notebook, capfd):
+    write_notebook(home / "notebooks/01_first.ipynb", SECOND.replace("01_first", "02_second"))
+    assert main(["run", "demo"], home) == 2
+    assert "demo/01_first, demo/02_second read each other" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("profile", ["smoke", "demo"])
+def test_the_tour_runs_as_soon_as_the_three_stages_stand(profile, runs):
+    names = [step.name for step in plan_profile(profile)]
+    assert names.index("00_tour") == names.index("04_instruct_finetune") + 1
+    assert [name for name in names if name != "00_tour"] == sorted(set(names) - {"00_tour"})
+
+
 def test_a_failing_cell_fails_the_command_and_shows_cell_and_traceback(home, runs, capfd):
     already(notebooks=["01_first"])
     set_params(home, "demo", second="boom: true")
