@@ -1,44 +1,33 @@
-"""What tests of pages share: headless Chromium, and a script beside the page that measures it."""
+"""What tests of pages share: headless Chromium, and a script that measures the page it shows."""
 
-import html
-import json
-import os
-import re
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # whatever asks for another host gets nothing
-    "--virtual-time-budget=8000",
-]
+from tests.work.browser import Tab, browser, chromium
+
 MEASURE = """
-<iframe id="page" style="border:0;width:%dpx;height:3000px" srcdoc="%s"></iframe><pre id="found"></pre>
-<script>
-function drawn(view, character) {
-  const canvas = view.createElement("canvas"); canvas.width = canvas.height = 40;
+(async () => {
+function drawn(character) {
+  const canvas = document.createElement("canvas"); canvas.width = canvas.height = 40;
   const pen = canvas.getContext("2d");
-  pen.font = "30px " + getComputedStyle(view.body).fontFamily;
+  pen.font = "30px " + getComputedStyle(document.body).fontFamily;
   pen.fillText(character, 4, 32);
   return canvas.toDataURL();
 }
-function narrow(view) {  // Chinese lines whose glyphs are no squares: boxes were drawn instead
-  const texts = view.createTreeWalker(view.body, NodeFilter.SHOW_TEXT), found = [];
-  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+function* texts() {  // text that is seen, formulas apart
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    const parent = text.parentElement;
+    if (text.data.trim() && parent.checkVisibility() && !parent.closest("math, script, style")) yield text;
+  }
+}
+function narrow() {  // Chinese lines whose glyphs are no squares: boxes were drawn instead
+  const found = [];
+  for (const text of texts()) {
     if (!/^[\\u4E00-\\u9FFF]+$/.test(text.data)) continue;
-    const range = view.createRange();
+    const range = document.createRange();
     range.selectNode(text);
     const wide = [...range.getClientRects()].reduce((sum, part) => sum + part.width, 0);
     const size = parseFloat(getComputedStyle(text.parentElement).fontSize);
@@ -46,48 +35,47 @@ function narrow(view) {  // Chinese lines whose glyphs are no squares: boxes wer
   }
   return found;
 }
-onload = async () => {
-  const view = document.getElementById("page").contentDocument;
-  await view.fonts.ready;
-  for (const face of view.fonts) await face.load();
-  const none = drawn(view, String.fromCodePoint(0x2FFFE));
-  const chinese = [...new Set(view.body.innerText.match(/[\\u2E80-\\uD7FF\\uF900-\\uFFEF]/gu) || [])];
-  document.getElementById("found").textContent = JSON.stringify({
-    missing: chinese.filter(character => drawn(view, character) === none),
-    chinese: chinese.length,
-    narrow: narrow(view),
-    broken: [...view.images].filter(image => !image.naturalWidth).map(image => image.alt),
-    images: view.images.length,
-    scripts: view.scripts.length,
-    wide: view.documentElement.scrollWidth,
-    text: view.body.innerText,
-  });
+const size = element => parseFloat(getComputedStyle(element).fontSize);
+await document.fonts.ready;
+for (const face of document.fonts) await face.load();
+const none = drawn(String.fromCodePoint(0x2FFFE));
+const chinese = [...new Set(document.body.innerText.match(/[\\u2E80-\\uD7FF\\uF900-\\uFFEF]/gu) || [])];
+return {
+  missing: chinese.filter(character => drawn(character) === none),
+  chinese: chinese.length,
+  narrow: narrow(),
+  broken: [...document.images].filter(image => !image.naturalWidth).map(image => image.alt),
+  images: document.images.length,
+  scripts: [...document.scripts].filter(script => !script.type.endsWith("json")).length,
+  wide: document.documentElement.scrollWidth,
+  smallest: Math.min(...[...texts()].map(text => size(text.parentElement))),
+  prose: Math.min(...[...document.querySelectorAll("main p:not([class])")].map(size)),
+  links: [...document.links].map(link => link.getAttribute("href")),
+  lost: [...document.links].map(link => link.getAttribute("href")).filter(
+    way => way.startsWith("#") && !document.getElementById(decodeURIComponent(way.slice(1)))),
+  text: document.body.innerText,
 };
-</script>
+})()
 """
 
 
-@pytest.fixture
-def measure() -> Callable[[Path, int], dict]:
-    """A measurer of pages; the test is skipped where there is no Chromium."""
-    if not any(map(shutil.which, BROWSERS)):
+@pytest.fixture(scope="session")
+def tab() -> Iterator[Tab]:
+    """One page of one Chromium for all tests; they are skipped where there is none."""
+    if not chromium():
         pytest.skip("no chromium here: .ci/chromium installs it on Debian as root")
+    with browser() as page:
+        yield page
+
+
+@pytest.fixture
+def measure(tab: Tab) -> Callable[[Path, int], dict]:
+    """A measurer of pages: at this width, px, what is missing or too small, errors, and other hosts asked."""
+
+    def measured(page: Path, width: int) -> dict:
+        tab.open(page.as_uri(), width)
+        found = tab.evaluate(MEASURE)
+        foreign = [url for url in tab.requests if not url.startswith(("file:", "data:"))]
+        return found | {"errors": list(tab.errors), "foreign": foreign}
+
     return measured
-
-
-def measured(page: Path, width: int) -> dict:
-    """What the page is at this width, px: glyphs and images missing, its own width, its text."""
-    chromium = next(filter(None, map(shutil.which, BROWSERS)))
-    with tempfile.TemporaryDirectory() as folder:
-        text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
-        text = text.replace("<head>", f'<head><base href="{page.parent.as_uri()}/">', 1)
-        outer = Path(folder) / "outer.html"
-        outer.write_text('<meta charset="utf-8">' + MEASURE % (width, html.escape(text)), "utf-8")
-        command = [chromium, *OPTIONS, f"--user-data-dir={folder}/user", "--dump-dom", outer.as_uri()]
-        environment = os.environ | {"HOME": folder}
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=environment, check=True
-        )
-    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found and found[1], f"the page was not measured: {done.stderr[-2000:]}"
-    return json.loads(html.unescape(found[1]))

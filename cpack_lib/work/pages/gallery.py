@@ -1,14 +1,20 @@
 """A run's executed notebooks as pages to read without Jupyter: runs/<run>/gallery/index.html."""
 
+import base64
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
 from jinja2 import pass_context
 from latex2mathml.converter import convert
 from markupsafe import Markup
+from matplotlib import image
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
@@ -17,8 +23,12 @@ from pygments.formatters import HtmlFormatter
 from cpack_lib.work.files import runs_folder
 from cpack_lib.work.notebooks import opening
 from cpack_lib.work.pages import standalone
+from cpack_lib.work.pages.contents import anchored, sections
 
-SCRIPTED = ["application/javascript", "application/vnd.jupyter.widget-view+json"]
+SCRIPT, WIDGET = "application/javascript", "application/vnd.jupyter.widget-view+json"
+IN_PLACE = "*Here JupyterLab shows something to be used: a box to type into, a slider, a bar.*"
+THUMBNAIL = 320  # pixels wide
+LINK = re.compile(r"\[([^\]]*)\]\((\d\d_\w+)\.ipynb\)")
 
 
 class Formulas(IPythonRenderer):
@@ -29,8 +39,8 @@ class Formulas(IPythonRenderer):
         return convert(body)
 
     def block_math(self, body: str) -> str:
-        """LaTeX between double dollars."""
-        return convert(body, display="block")
+        """LaTeX between double dollars; on a phone a long one scrolls by itself."""
+        return f'<div class="scroll">{convert(body, display="block")}</div>'
 
 
 class Pages(HTMLExporter):
@@ -55,18 +65,30 @@ def write_gallery(run: str) -> Path:
         )
     folder = runs_folder() / run / "gallery"
     folder.mkdir(exist_ok=True)
-    entries = []
-    for copy in copies:
-        entry = describe(copy)
-        page = standalone.render("notebook.html", run=run, title=entry["title"], **body(copy))
+    entries = [describe(copy) for copy in copies]
+    names, texts = {copy.stem for copy in copies}, []
+    for before, copy, entry, after in zip(
+        [None, *entries], copies, entries, [*entries[1:], None], strict=False
+    ):
+        inside = body(nbformat.read(copy, as_version=4), copy.parent, names)
+        parts = list(sections(inside["body"]))
+        texts += [asdict(part) | {"page": entry["page"], "notebook": entry["title"]} for part in parts]
+        ways = {"before": before, "after": after, "contents": [part for part in parts if part.level > 1]}
+        page = standalone.render("notebook.html", run=run, title=entry["title"], **ways, **inside)
         (folder / entry["page"]).write_text(page, "utf-8")
-        entries.append(entry)
-    (folder / "index.html").write_text(standalone.render("index.html", run=run, entries=entries), "utf-8")
+    (folder / "index.html").write_text(index(run, entries, texts), "utf-8")
     return folder / "index.html"
 
 
+def index(run: str, entries: list[dict[str, str]], texts: list[dict[str, Any]]) -> str:
+    """The page that lists the notebooks, and finds words in all of them."""
+    script, script_hash = standalone.script("search.js")
+    searched = {"sections": standalone.data_block(texts), "script": script, "script_hash": script_hash}
+    return standalone.render("index.html", run=run, entries=entries, **searched)
+
+
 def describe(copy: Path) -> dict[str, str]:
-    """One line of the index: title and question of the first cell, and whether the run is finished."""
+    """One line of the index: title and question of the first cell, whether it is finished, a small figure."""
     finished = (copy.parent / "manifest.json").exists()
     first = opening(copy)
     return {
@@ -74,26 +96,50 @@ def describe(copy: Path) -> dict[str, str]:
         "title": f"{first.number} · {first.title}",
         "question": first.question,
         "state": "" if finished else "not finished",
+        "thumbnail": thumbnail(nbformat.read(copy, as_version=4)),
     }
 
 
-def body(copy: Path) -> dict[str, Markup]:
-    """The cells of an executed notebook, and the colours of its code."""
+def thumbnail(notebook: NotebookNode) -> str:
+    """The last figure of a notebook, made small, as a data URI; empty where it has none."""
+    outputs = chain.from_iterable(cell.get("outputs", []) for cell in notebook.cells)
+    figures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    if not figures:
+        return ""
+    large, small = base64.b64decode(figures[-1]), io.BytesIO()
+    width = image.imread(io.BytesIO(large), format="png").shape[1]
+    with plt.rc_context({"savefig.bbox": None}):
+        image.thumbnail(io.BytesIO(large), small, scale=min(1, THUMBNAIL / width))
+    return standalone.data_uri(small.getvalue(), "image/png")
+
+
+def body(notebook: NotebookNode, folder: Path, names: Collection[str]) -> dict[str, Markup]:
+    """The cells of an executed notebook, and the colours of its code; `names` are those that have pages."""
     exporter = Pages(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
-    notebook = for_reading(nbformat.read(copy, as_version=4))
-    html, _ = exporter.from_notebook_node(notebook, {"metadata": {"path": str(copy.parent)}})
+    html, _ = exporter.from_notebook_node(for_reading(notebook, names), {"metadata": {"path": str(folder)}})
     colours = HtmlFormatter(style="friendly", nobackground=True).get_style_defs(".highlight")
-    return {"body": Markup(html), "code_style": Markup(colours)}
+    return {"body": Markup(anchored(html)), "code_style": Markup(colours)}
 
 
-def for_reading(notebook: NotebookNode) -> NotebookNode:
-    """The notebook with links to its neighbours leading to their pages, and scripted outputs left out."""
+def for_reading(notebook: NotebookNode, names: Collection[str]) -> NotebookNode:
+    """The notebook with links to other notebooks leading to their pages, and without what needs scripts.
+
+    A link to a notebook without a page becomes its plain title; in the place of a widget stands a sentence.
+    """
+
+    def relinked(text: str) -> str:
+        return LINK.sub(lambda to: f"[{to[1]}]({to[2]}.html)" if to[2] in names else to[1], text)
+
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = re.sub(r"\((\d\d_\w+)\.ipynb\)", r"(\1.html)", cell.source)
-        for output in cell.get("outputs", []):
-            for kind in SCRIPTED:
-                output.get("data", {}).pop(kind, None)
+            cell.source = relinked(cell.source)
         if cell.cell_type == "code":
+            for output in cell.outputs:
+                data = output.get("data", {})
+                data.pop(SCRIPT, None)
+                if WIDGET in data:
+                    output["data"] = NotebookNode({"text/markdown": IN_PLACE})
+                elif "text/markdown" in data:
+                    data["text/markdown"] = relinked(data["text/markdown"])
             cell.outputs = [output for output in cell.outputs if output.get("data", True)]
     return notebook

@@ -1,8 +1,11 @@
 """Pages that need nothing but themselves: styles, pictures and the Chinese glyphs they use, all inside."""
 
 import base64
+import hashlib
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from fontTools import subset
@@ -28,6 +31,18 @@ def render(template: str, **values: object) -> str:
 def style() -> Markup:
     """The style sheet, as it is."""
     return Markup((TEMPLATES / "style.css").read_text("utf-8"))
+
+
+def script(name: str) -> tuple[Markup, str]:
+    """A script of templates/ as it is, and its hash: a page's policy lets that one run and no other."""
+    text = (TEMPLATES / name).read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup(text), f"sha256-{digest}"
+
+
+def data_block(value: Any) -> Markup:
+    """A value as JSON that may stand within <script>: nothing in it can end the element."""
+    return Markup(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))
 
 
 def font_face(text: str) -> str:
