@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,10 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
+class Navigated(RuntimeError):
+    """The page went on to another one while it was asked something."""
+
+
 class Tab:
     """One page: what it shows, what went wrong in it, and what it asked for."""
 
@@ -52,6 +56,10 @@ class Tab:
         while True:
             message = json.loads(self.socket.recv())
             if message.get("id") == self.number:
+                if "navigated" in str(message.get("error")) or "context was destroyed" in str(
+                    message.get("error")
+                ):
+                    raise Navigated(f"{method}: {message['error']}")
                 assert "error" not in message, f"{method}: {message['error']}"
                 return message["result"]
             self.note(message.get("method"), message.get("params", {}))
@@ -73,10 +81,9 @@ class Tab:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.errors, self.requests = [], []
         self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.evaluate("window.left = true")
         self.call("Page.navigate", url=url)
-        self.wait(
-            f"location.href !== 'about:blank' && document.readyState === 'complete' && {json.dumps(url)}"
-        )
+        self.wait("!window.left && document.readyState === 'complete'")
 
     def evaluate(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""
@@ -87,11 +94,13 @@ class Tab:
     def wait(self, script: str, patience: float = PATIENCE) -> Any:
         """The expression's value once it is true; AssertionError with what is shown where it never is."""
         until = time.monotonic() + patience
-        while not (value := self.evaluate(script)):
-            shown = self.evaluate("document.body ? document.body.innerText.slice(-1500) : ''")
-            assert time.monotonic() < until, f"never came: {script}\n{self.errors[-5:]}\n{shown}"
+        while True:
+            with suppress(Navigated):
+                if value := self.evaluate(script):
+                    return value
+                shown = self.evaluate("document.body ? document.body.innerText.slice(-1500) : ''")
+                assert time.monotonic() < until, f"never came: {script}\n{self.errors[-5:]}\n{shown}"
             time.sleep(0.1)
-        return value
 
     def click(self, element: str) -> None:
         """Press the left button on what a JavaScript expression finds, once it lies still and uncovered."""

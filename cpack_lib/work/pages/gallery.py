@@ -9,15 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import nbformat
 from jinja2 import pass_context
 from latex2mathml.converter import convert
 from markupsafe import Markup
-from matplotlib import image
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
+from PIL import Image
 from pygments.formatters import HtmlFormatter
 
 from cpack_lib.work.files import runs_folder
@@ -106,10 +105,9 @@ def thumbnail(notebook: NotebookNode) -> str:
     figures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
     if not figures:
         return ""
-    large, small = base64.b64decode(figures[-1]), io.BytesIO()
-    width = image.imread(io.BytesIO(large), format="png").shape[1]
-    with plt.rc_context({"savefig.bbox": None}):
-        image.thumbnail(io.BytesIO(large), small, scale=min(1, THUMBNAIL / width))
+    image, small = Image.open(io.BytesIO(base64.b64decode(figures[-1]))), io.BytesIO()
+    image.thumbnail((THUMBNAIL, image.height))
+    image.save(small, format="png")
     return standalone.data_uri(small.getvalue(), "image/png")
 
 
