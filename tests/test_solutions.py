@@ -1,4 +1,4 @@
-"""The solutions: each exercise quoted as it stands and answered by cells that run, assert, and take seconds."""
+"""The solutions: each exercise quoted as it stands, and answered by cells that run and assert."""
 
 import ast
 import json

@@ -4,11 +4,11 @@ import polars as pl
 import pytest
 
 from cpack_lib.evaluation.tasks.layout import evaluation_folder
-from cpack_lib.evaluation.tasks.suites import open_tasks
-from cpack_lib.work.runs import open_run
 from cpack_lib.evaluation.tasks.local import local_tasks
+from cpack_lib.evaluation.tasks.suites import open_tasks
 from cpack_lib.evaluation.tasks.texts import background_texts
 from cpack_lib.work.files import ROOT
+from cpack_lib.work.runs import open_run
 
 SHARED = ROOT.parent / "shared/data/eval"
 

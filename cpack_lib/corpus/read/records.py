@@ -130,8 +130,8 @@ def csv_records(stream: BinaryIO, path: Path) -> Iterator[tuple[int, Record, str
             names = [name.removeprefix("\ufeff").strip() for name in fields]
             if any(map(undecoded, names)):
                 raise ValueError(
-                    f"the names at the head of {path} are not UTF-8: save it anew as UTF-8 (a spreadsheet calls "
-                    'that "CSV UTF-8")'
+                    f"the names at the head of {path} are not UTF-8: save it anew as UTF-8 (a spreadsheet "
+                    'calls that "CSV UTF-8")'
                 )
         elif fields:
             excerpt = ",".join(fields)[:EXCERPT].encode(errors="replace").decode()
@@ -156,7 +156,7 @@ def undecoded(text: str) -> bool:
 
 
 def cells_as_lists(record: dict[str, str], kind: str) -> dict[str, list[str]]:
-    """The cells of a CSV that stand in a column of lists: a list of that one text, of none where it is blank."""
+    """The cells of a CSV that stand in a column of lists: lists of that one text, of none where blank."""
     lists = (column for column, dtype in columns_of(kind).items() if dtype != TEXT and column in record)
     return {column: [record[column]] if record[column].strip() else [] for column in lists}
 

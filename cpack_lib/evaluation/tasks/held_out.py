@@ -12,9 +12,9 @@ from cpack_lib.training.negatives import keys
 def write_search(held_out: pl.DataFrame, labelled: pl.DataFrame, folder: Path) -> dict[str, int]:
     """Write corpus, queries and qrels (layout.TABLES) into the folder; how many rows each has.
 
-    Both frames are labelled tables (schemas.COLUMNS). The corpus are all texts that `labelled` has in `pos` and
-    `neg`; every answer that any of its rows gives to a question is relevant. Texts that differ in spaces, widths
-    and capitals alone are one text. ValueError where no held-out question has an answer there.
+    Both frames are labelled tables (schemas.COLUMNS). The corpus is all texts that `labelled` has in `pos`
+    and `neg`; every answer that any of its rows gives to a question is relevant. Texts that differ in spaces,
+    widths and capitals alone are one text. ValueError where no held-out question has an answer there.
     """
     names = keys(chain(held_out["query"], labelled["query"], *labelled["pos"], *labelled["neg"]))
     answers: dict[str, dict[str, None]] = {}  # key of a question -> keys of what answers it, in order

@@ -43,8 +43,8 @@ def evaluation_folder(name: str, made: Path, seed: int = 0) -> Path:
         return finished_run(name) / "evaluation"
     if name != "world:evaluation":
         raise ValueError(
-            f"{name!r} names no evaluation sets: write world:evaluation, folder:PATH or the RUN/NOTEBOOK that "
-            "wrote some"
+            f"{name!r} names no evaluation sets: write world:evaluation, folder:PATH or the RUN/NOTEBOOK "
+            "that wrote some"
         )
     if not made.is_dir():
         aside = made.with_name(f".{made.name}.new")

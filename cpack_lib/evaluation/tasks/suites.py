@@ -59,7 +59,8 @@ def open_tasks(name: str, rows: int | None = None, made: Path | None = None, see
     told = "; ".join(f"{known} ({meaning})" for known, meaning in SUITES.items())
     raise ValueError(
         f"{name!r} names nothing to evaluate on: write {told}; folder:PATH for sets of your own, "
-        "RUN/NOTEBOOK for those that a run wrote, or world:evaluation; behind a suite a colon and task types or tasks choose from it"
+        "RUN/NOTEBOOK for those that a run wrote, or world:evaluation; behind a suite a colon and "
+        "task types or tasks choose from it"
     )
 
 
