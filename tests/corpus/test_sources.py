@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cpack_lib.corpus.read import columnar, records, sampling, schemas
-from cpack_lib.corpus.read.sources import open_table
+from cpack_lib.corpus.read.sources import open_table, renamed
 
 ROWS = [
     {"text_a": f"题目{i}", "text_b": f"正文{i}", "source": "书" if i % 3 else "报", "kind": "title_body"}
@@ -151,10 +151,10 @@ def test_a_parquet_column_of_another_type_fails_with_its_type(tmp_path):
 
 
 def test_a_change_that_renames_nothing_says_how_to_write_one():
-    assert schemas.renamed(["问题=query", " a = pos "]) == {"问题": "query", "a": "pos"}
+    assert renamed(["问题=query", " a = pos "]) == {"问题": "query", "a": "pos"}
     for change in ("问题", "=query", "问题="):
         with pytest.raises(ValueError, match=f"'{change}' renames no column: write the name"):
-            schemas.renamed([change])
+            renamed([change])
 
 
 def test_a_head_that_is_no_utf8_fails_at_once_and_says_how_to_save_it(tmp_path):

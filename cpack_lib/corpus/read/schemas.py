@@ -1,6 +1,6 @@
 """The three tables that come in: their columns, what fills a gap, and why a row does not fit."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
@@ -31,19 +31,6 @@ def columns_of(kind: str) -> dict[str, pl.DataType]:
     if kind not in COLUMNS:
         raise ValueError(f"{kind!r} is no kind of table: use one of {', '.join(COLUMNS)}")
     return COLUMNS[kind]
-
-
-def renamed(changes: Iterable[str]) -> dict[str, str]:
-    """Old name -> new name of changes such as "问题=query"; ValueError for one that is none."""
-    found = {}
-    for change in changes:
-        old, equals, new = (part.strip() for part in str(change).partition("="))
-        if not (old and equals and new):
-            raise ValueError(
-                f"{change!r} renames no column: write the name that it has, =, and the name here"
-            )
-        found[old] = new
-    return found
 
 
 def check_names(names: list[str], kind: str, renamed: Mapping[str, str], file: str) -> None:

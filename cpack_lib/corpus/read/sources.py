@@ -132,6 +132,19 @@ def open_table(
     return table
 
 
+def renamed(changes: Iterable[str]) -> dict[str, str]:
+    """Old name -> new name of changes such as "问题=query"; ValueError for one that is none."""
+    found = {}
+    for change in changes:
+        old, equals, new = (part.strip() for part in str(change).partition("="))
+        if not (old and equals and new):
+            raise ValueError(
+                f"{change!r} renames no column: write the name that it has, =, and the name here"
+            )
+        found[old] = new
+    return found
+
+
 def files_of(address: str) -> list[Path]:
     """The readable files of a `folder:` address, sorted; ValueError where there are none."""
     path = ROOT / address
