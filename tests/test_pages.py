@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cpack_lib.work.files import ROOT
+from cpack_lib.work.files import ROOT, read_json
 from cpack_lib.work.notebooks import notebook_paths
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.md"))]
@@ -58,3 +58,15 @@ def test_the_page_about_own_data_tells_the_profile_as_it_is():
     assert {name: told[name] for name in ("labelled", "contrasted")}.items() <= kept.items()
     assert [change.partition("=")[2] for change in told["columns"]] == ["query", "pos"]
     assert f"{kept['probes']} at most" in page and f"{kept['rows_per_step']} rows each" in page
+
+
+def test_what_smaller_vectors_cost_is_told_as_it_was_measured():
+    told = {row[0]: row[1] for row in rows_of(ROOT / "notebooks/use_elsewhere.md")}
+    measured = read_json(ROOT / "results/elsewhere.json", {"figures": dict})["figures"]
+    of_way = {way: measured[figure_of(way)] for way in told}
+    assert told == {way: f"{value:.2f}" for way, value in of_way.items()} and len(told) == 6
+
+
+def figure_of(way: str) -> str:
+    """The name that benchmarks/elsewhere.py gives a row."""
+    return "ndcg_at_10_" + way.lower().replace(",", "").replace(" ", "_")
