@@ -8,11 +8,12 @@ import json
 import math
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from cpack_lib.corpus.read.evaluation_sets import evaluation_sets
 from tests.evaluation.test_fetch import FETCH
-from tests.hub.asking import ask, evaluate_over
+from tests.hub.asking import ask, evaluate_over, run
 from tests.hub.layouts import cmteb_repositories
 from tests.hub.server import Hub
 
@@ -164,3 +165,15 @@ def test_a_hub_that_lacks_the_set_gives_the_same_sentence(place):
         found = ask(LOAD, settings, "cmteb-35:STSB,T2Retrieval")
     assert "(DatasetNotFoundError): run `cpack fetch STSB`" in found["STSB"]
     assert "run `cpack fetch T2Retrieval`" in found["T2Retrieval"]
+
+
+def test_notebook_05_evaluates_a_folder_on_public_sets(hub, place, encoder):
+    given = {"models": [str(encoder)], "baselines": ["bm25"], "evaluation": ONE_OF_EACH, "draws": 50}
+    (place / "given.yaml").write_text(json.dumps(given), "utf-8")
+    settings = hub.environment(place / "cache") | {"CPACK_EVALUATION": str(place / "nothing")}
+    settings |= {"CPACK_RUNS": str(place / "runs")}
+    notebook = ["notebooks/05_evaluate_cmteb.ipynb", str(place / "executed.ipynb")]
+    done = run(["-m", "papermill", *notebook, "-f", str(place / "given.yaml")], settings)
+    assert done.returncode == 0, done.stderr[-3000:]
+    scores = pl.read_csv(place / "runs/demo/05_evaluate_cmteb/scores.csv")
+    assert scores.select("model", "type").n_unique() == 2 * 6

@@ -49,7 +49,7 @@ def open_tasks(name: str, rows: int | None = None, made: Path | None = None, see
     supply = name.partition(":")[0]
     if rows is not None and rows < 1:
         raise ValueError(f"a sample of {rows} rows cannot be scored: say how many, or None for all")
-    if supply in SUITES:
+    if is_suite(name):
         rows = rows or (MINI_ROWS if supply == MINI else None)
         return [class_of(one.task)(one, rows) for one in evaluation_sets(name)]
     if supply == "world" and made is None:
@@ -62,6 +62,11 @@ def open_tasks(name: str, rows: int | None = None, made: Path | None = None, see
         "RUN/NOTEBOOK for those that a run wrote, or world:evaluation; behind a suite a colon and "
         "task types or tasks choose from it"
     )
+
+
+def is_suite(name: str) -> bool:
+    """Whether a name chooses from a public benchmark, whose data are pinned."""
+    return name.partition(":")[0] in SUITES
 
 
 class PublicTask(AbsTask):
