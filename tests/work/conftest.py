@@ -59,9 +59,9 @@ return {
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tab() -> Iterator[Tab]:
-    """One page of one Chromium for all tests; they are skipped where there is none."""
+    """One page of one Chromium for a module's tests; they are skipped where there is none."""
     if not chromium():
         pytest.skip("no chromium here: .ci/chromium installs it on Debian as root")
     with browser() as page:
