@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,27 @@ def train(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> bool:
 
     It stops after a checkpoint when SIGTERM or SIGUSR1 asks for it, or `settings.minutes` are over.
     """
+    with sums_in_order(ranks.device):
+        return trained(settings, folder, ranks)
+
+
+@contextmanager
+def sums_in_order(device: torch.device) -> Iterator[None]:
+    """On a CPU add gradients of shared rows up in one order; else it is any, and no run equals another."""
+    before, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic
+    fill = filled.fill_uninitialized_memory
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        filled.fill_uninitialized_memory = False  # which costs time, and is for debugging
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        filled.fill_uninitialized_memory = fill
+
+
+def trained(settings: Settings, folder: Path, ranks: Ranks) -> bool:
+    """The steps of `train`, and what it returns."""
     run = Run(settings, folder, ranks)
     with Log(folder, run.done, settings.tensorboard) if ranks.rank == 0 else nullcontext() as log:
         for step, line in run.steps():
@@ -198,9 +219,6 @@ def main(configuration: Path) -> int:
     """Train as a file says, on all processes that were started; the exit code."""
     settings = read_settings(configuration)
     ranks = join()
-    if ranks.device.type == "cpu":  # else threads add up gradients in any order, and no run equals another
-        torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # which costs time, and is for debugging
     finished = train(settings, configuration.parent, ranks)
     leave()
     return 0 if finished else AGAIN

@@ -17,7 +17,7 @@ from cpack_lib.model.encoder import load_encoder, saved_instruction
 from cpack_lib.model.instructions import saved_prompts
 from cpack_lib.training.checkpoints import last_checkpoint
 from cpack_lib.training.instructed import mismatches
-from cpack_lib.training.loop import AGAIN, main, new_plan, train
+from cpack_lib.training.loop import AGAIN, new_plan, train
 from cpack_lib.training.objectives.contrastive import EncoderContrast
 from cpack_lib.training.optimiser import new_optimizer, schedule
 from tests.training.conftest import random_texts
@@ -68,15 +68,14 @@ def test_on_a_cpu_threads_add_gradients_up_in_one_order(settled, tmp_path, monke
             found.add(table.grad.numpy().tobytes())
         return True
 
-    settled()
-    monkeypatch.setattr("cpack_lib.training.loop.train", add_up)
+    monkeypatch.setattr("cpack_lib.training.loop.trained", add_up)
     threads = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
-        assert main(tmp_path / "config.json") == 0
+        assert train(settled(), tmp_path)
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(False)
+    assert not torch.are_deterministic_algorithms_enabled()
     assert len(found) == 1
 
 
