@@ -44,16 +44,16 @@ def train(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> bool:
 @contextmanager
 def sums_in_order(device: torch.device) -> Iterator[None]:
     """On a CPU add gradients of shared rows up in one order; else it is any, and no run equals another."""
-    before, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic
-    fill = filled.fill_uninitialized_memory
+    memory = torch.utils.deterministic
+    before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-        filled.fill_uninitialized_memory = False  # which costs time, and is for debugging
+        memory.fill_uninitialized_memory = False  # which costs time, and is for debugging
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-        filled.fill_uninitialized_memory = fill
+        memory.fill_uninitialized_memory = filled
 
 
 def trained(settings: Settings, folder: Path, ranks: Ranks) -> bool:
