@@ -136,8 +136,16 @@ def published(folder: Path, kept: Sequence[Part], order: list[tuple[str, str]]) 
         new.replace(folder / name)
     funnel = summed((pl.read_parquet(part.folder / "counts.parquet") for part in kept), order)
     funnel.write_csv(folder / "funnel.csv")
-    shutil.rmtree(folder / ".parts", ignore_errors=True)
+    clear(folder)
     return funnel
+
+
+def clear(folder: Path) -> None:
+    """Delete all parts at once, as the next run sees it: one that lacks some files would pass for whole."""
+    gone = folder / ".gone"
+    shutil.rmtree(gone, ignore_errors=True)  # from a run that was killed here
+    (folder / ".parts").replace(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def steps(

@@ -1,6 +1,7 @@
 """The pipeline as a whole: every row is kept or set aside, the funnel adds up, and shards do not show."""
 
 import random
+import shutil
 import subprocess
 import sys
 
@@ -242,6 +243,24 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tmp_path, spread)
             program.wait()
             kills += 1
     assert kills and bytes_of(folder) == spread
+
+
+def test_a_run_killed_while_it_clears_up_ends_with_the_same_bytes(tmp_path, world, monkeypatch):
+    run(tmp_path / "whole", [world[0]], [world[1]])
+    whole = bytes_of(tmp_path / "whole")
+    delete = shutil.rmtree
+
+    def killed(folder, **_):
+        if folder.exists() and list(folder.glob("documents-*")):
+            next(folder.rglob("*.arrow")).unlink()
+            raise KeyboardInterrupt
+        delete(folder, **_)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module.shutil, "rmtree", killed)
+        run(tmp_path / "killed", [world[0]], [world[1]])
+    run(tmp_path / "killed", [world[0]], [world[1]])
+    assert bytes_of(tmp_path / "killed") == whole
 
 
 def test_a_bad_shard_is_named_and_the_others_are_kept(tmp_path, monkeypatch):
