@@ -1,7 +1,7 @@
 """The encoder: a BERT whose [CLS] state, scaled to length one, is the embedding of a text.
 
-Axes: B texts, L tokens, D width.  Sizes: C-Pack, table 1 of the released models; `nano` and
-`wide` are ours, for laptops.
+Axes: B texts, L tokens, D width.  Sizes: C-Pack, table 1 of the released models; `nano`,
+`mini` and `wide` are ours, for laptops.
 """
 
 import json
@@ -25,6 +25,7 @@ from cpack_lib.model.tokens import chunks, load_tokenizer, pad, token_ids
 LONGEST = 512  # positions of every BERT here
 SIZES = {  # layers, width, heads, width of the feed-forward part
     "nano": (2, 512, 8, 1024),
+    "mini": (3, 512, 8, 1536),  # between nano and small, as wide as both
     "wide": (1, 1024, 16, 2048),  # as wide as large: a search by characters needs it (LOG.md)
     "small": (4, 512, 8, 2048),
     "base": (12, 768, 12, 3072),

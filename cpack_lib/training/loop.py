@@ -59,7 +59,8 @@ def sums_in_order(device: torch.device) -> Iterator[None]:
 def trained(settings: Settings, folder: Path, ranks: Ranks) -> bool:
     """The steps of `train`, and what it returns."""
     run = Run(settings, folder, ranks)
-    with Log(folder, run.done, settings.tensorboard) if ranks.rank == 0 else nullcontext() as log:
+    logs = ranks.rank == 0 and settings.steps  # without a step there is nothing to log
+    with Log(folder, run.done, settings.tensorboard) if logs else nullcontext() as log:
         for step, line in run.steps():
             if log is not None:
                 log.write(line | run.look(step))

@@ -29,7 +29,6 @@ CHOICES = {
     "language": LANGUAGES,
 }
 ABOVE_ZERO = (
-    "steps",
     "rows_per_step",
     "learning_rate",
     "gradient_norm",
@@ -42,6 +41,7 @@ ABOVE_ZERO = (
     "width",
 )
 BOUNDS = {  # least and most, both allowed
+    "steps": (0, math.inf),
     "seed": (0, math.inf),
     "warmup_share": (0, 1),
     "weight_decay": (0, 1),
@@ -70,7 +70,7 @@ class Settings:
     objective: str  # bag, retromae or contrast
     start: str  # folder: a tokenizer for bag, a language model for retromae, an encoder for contrast
     data: str  # parquet: texts for retromae, groups or pairs for bag and contrast
-    steps: int  # optimiser steps
+    steps: int  # optimiser steps; 0 writes what it began with
     rows_per_step: int  # pairs, groups or texts of one step
     learning_rate: float  # peak, after warm-up; then it falls to 0
     seed: int = 0  # of batches, dropout and masks
@@ -173,6 +173,8 @@ def check(settings: Settings, path: Path) -> None:
             raise ValueError(f"{path}: {name} is {getattr(settings, name)}, which does not exist")
     if settings.release == "best" and not settings.probe:
         raise ValueError(f"{path}: release is best, but no probe tells which weights are; name a probe")
+    if settings.release == "best" and not settings.steps:
+        raise ValueError(f"{path}: release is best of 0 steps; take some, or release the last")
     if settings.tensorboard and find_spec("tensorboard") is None:
         raise ValueError(
             f"{path}: tensorboard is not installed; pip install 'cpack-notebooks[tracking]', or leave it off"

@@ -4,7 +4,7 @@ import mteb
 import pytest
 
 from cpack_lib.corpus.read.evaluation_sets import SUITES, evaluation_sets, new_task
-from cpack_lib.evaluation.tasks.suites import MINI_ROWS, open_tasks
+from cpack_lib.evaluation.tasks.suites import MINI_ROWS, chosen_tasks, open_tasks
 
 BOARD = {task.metadata.name: task for task in mteb.get_benchmark("MTEB(cmn, v1)").tasks}
 ENGLISH = {task.metadata.name: task for task in mteb.get_benchmark("MTEB(eng, v1)").tasks}
@@ -94,6 +94,15 @@ def test_folders_and_the_world_come_through_the_same_door(data, tmp_path):
     assert [task.metadata.name for task in open_tasks(f"folder:{data}", rows=3)][0] == "find.sample3"
     world = open_tasks("world:evaluation", made=tmp_path / "world")
     assert len({task.metadata.type for task in world}) == 6
+
+
+def test_types_and_names_choose_among_opened_tasks_in_their_own_order(data):
+    tasks = open_tasks(f"folder:{data}", rows=3)
+    assert chosen_tasks(tasks, []) == tasks
+    chosen = chosen_tasks(tasks, ["same", "Retrieval"])
+    assert [task.metadata.name for task in chosen] == ["find.sample3", "same.sample3"]
+    with pytest.raises(ValueError, match="'Sts' chooses no task here: write some of .*STS"):
+        chosen_tasks(tasks, ["find", "Sts"])
 
 
 def test_mtebs_own_tasks_are_not_touched():

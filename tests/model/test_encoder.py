@@ -53,7 +53,7 @@ def test_sizes_have_the_parameters_of_the_released_models(size, millions):
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="'huge'; choose one of nano, wide, small, base, large"):
+    with pytest.raises(ValueError, match="'huge'; choose one of nano, mini, wide, small, base, large"):
         size_config("huge", 100)
 
 

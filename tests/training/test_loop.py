@@ -43,6 +43,13 @@ def test_it_writes_an_encoder_with_its_instruction(settled, tmp_path):
     assert load_encoder(tmp_path / "encoder").encode(random_texts(3)).shape == (3, 32)
 
 
+def test_without_a_step_it_writes_what_it_began_with_and_no_log(settled, tmp_path, start):
+    train(settled(steps=0), tmp_path)
+    ours, theirs = (load_file(place / "model.safetensors") for place in (tmp_path / "encoder", start))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert not (tmp_path / "log.jsonl").exists()
+
+
 def test_stopped_and_started_again_it_ends_the_same(settled, tmp_path, monkeypatch):
     settings = settled(steps=8, checkpoint_every=3)
     (tmp_path / "once").mkdir(), (tmp_path / "twice").mkdir()

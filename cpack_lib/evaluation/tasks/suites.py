@@ -12,7 +12,7 @@ mteb's own classes load, embed and score; each is told here which data at which 
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,6 +67,20 @@ def open_tasks(name: str, rows: int | None = None, made: Path | None = None, see
 def is_suite(name: str) -> bool:
     """Whether a name chooses from a public benchmark, whose data are pinned."""
     return name.partition(":")[0] in SUITES
+
+
+def chosen_tasks(tasks: Sequence[AbsTask], names: Sequence[str]) -> list[AbsTask]:
+    """The tasks that some types or names choose, in their own order; all of them where there are no names."""
+    for name in names:
+        if not any(name in names_of(task) for task in tasks):
+            known = dict.fromkeys(told for task in tasks for told in names_of(task))
+            raise ValueError(f"{name!r} chooses no task here: write some of {', '.join(known)}")
+    return [task for task in tasks if not names or names_of(task) & set(names)]
+
+
+def names_of(task: AbsTask) -> set[str]:
+    """What chooses a task: its type, and its name without the mark of a sample."""
+    return {task.metadata.type, task.metadata.name.partition(".sample")[0]}
 
 
 class PublicTask(AbsTask):

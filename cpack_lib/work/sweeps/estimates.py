@@ -45,7 +45,9 @@ class Costs:
         if not self.known.get(notebook):
             return Cost()
         nearest, cost = max(self.known[notebook], key=lambda run: likeness(run[0], parameters))
-        return Cost(cost.minutes * work_of(parameters) / work_of(nearest), cost.gib)
+        ours, theirs = work_of(parameters), work_of(nearest)
+        more = ours / theirs if ours and theirs else 1.0  # without steps there is nothing to go by
+        return Cost(cost.minutes * more, cost.gib)
 
 
 def likeness(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
@@ -55,4 +57,4 @@ def likeness(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
 
 def work_of(parameters: Mapping[str, Any]) -> float:
     """Steps times rows of a step; 1 where a notebook has no such thing."""
-    return max(parameters.get("steps", 1) * parameters.get("rows_per_step", 1), 1)
+    return parameters.get("steps", 1) * parameters.get("rows_per_step", 1)

@@ -175,6 +175,19 @@ def test_time_is_scaled_by_steps_and_rows_and_unknown_without_a_finished_run(hom
     assert list(plan_sweep("small", home=home).runs.values())[-1].cost.minutes == 12.0
 
 
+def test_a_run_without_a_step_tells_no_time_of_a_step(home):
+    steps = "02_second: {rows_per_step: [1, 2], rate: [0.25, 0.5], steps: [0, 500]}"
+    write_sweep(home, SWEEP.replace("02_second: {rows_per_step: [1, 2], rate: [0.25, 0.5]}", steps).replace(
+        "rate: nuisance", "rate: nuisance, steps: nuisance"
+    ))  # fmt: skip
+    plan = plan_sweep("small", home=home)
+    finish(plan, "rows_per_step=2,rate=0.5,steps=500")
+    run = next(run for run in plan.runs.values() if run.points == ("rows_per_step=1,rate=0.25,steps=0",))
+    path = run.planned.folder / "manifest.json"
+    path.write_text(re.sub(r'"minutes": [\d.]+', '"minutes": 2.0', path.read_text()))
+    assert list(plan_sweep("small", home=home).runs.values())[-1].cost.minutes == 2.0
+
+
 def test_a_damaged_manifest_bars_its_own_point_alone(home):
     finish(plan_sweep("small", home=home))
     damaged = plan_sweep("small", "rate=0.5", home).stages["rows_per_step=2,rate=0.5"]["02_second"]
