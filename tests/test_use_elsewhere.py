@@ -11,7 +11,7 @@ import pytest
 from onnxruntime import InferenceSession
 
 from cpack_lib.corpus.read.sources import open_table
-from cpack_lib.evaluation.tasks.held_out import write_search
+from cpack_lib.evaluation.held_out import write_search
 from cpack_lib.model.encoder import load_encoder, new_encoder, save_encoder
 from cpack_lib.model.tokens import train_pieces
 from cpack_lib.work.files import ROOT

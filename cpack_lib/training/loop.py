@@ -35,7 +35,8 @@ AGAIN = 75  # exit code of a run that stopped on request and goes on when starte
 def train(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> bool:
     """Run all steps that are not done yet, then write what the next stage reads; False if it stopped before.
 
-    It stops after a checkpoint when SIGTERM or SIGUSR1 asks for it, or `settings.minutes` are over.
+    It stops after a checkpoint when SIGTERM or SIGUSR1 asks for it, or `settings.minutes` are over. After
+    `settings.until` steps it has done what it was asked for; started with a later one, it goes on.
     """
     with sums_in_order(ranks.device):
         return trained(settings, folder, ranks)
@@ -69,7 +70,7 @@ def trained(settings: Settings, folder: Path, ranks: Ranks) -> bool:
             if run.stopped and step + 1 < settings.steps:
                 ranks.wait()  # for the checkpoint: torchrun ends the others as soon as one is gone
                 return False
-    if ranks.rank == 0:
+    if ranks.rank == 0 and run.end == settings.steps:
         run.release()
     ranks.wait()
     return True
@@ -81,6 +82,7 @@ class Run:
     def __init__(self, settings: Settings, folder: Path, ranks: Ranks):
         self.settings, self.folder, self.ranks = settings, folder, ranks
         self.stop, self.stopped = Stop(settings.minutes), False
+        self.end = min(settings.until or settings.steps, settings.steps)
         self.probe = Probe(Path(settings.probe)) if settings.probe else None
         torch.manual_seed(settings.seed)
         self.objective = in_turn(ranks, lambda: OBJECTIVES[settings.objective](settings, folder, ranks))
@@ -104,7 +106,7 @@ class Run:
 
     def steps(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Take the steps that are left, each counted from 0, with its line of the log."""
-        left = range(self.done, self.settings.steps)
+        left = range(self.done, self.end)
         coming = ahead(lambda step: self.objective.prepare(self.plan.step(step)), left)
         for step in left:
             started = time.perf_counter()
@@ -158,8 +160,7 @@ class Run:
 
     def checkpoint_is_due(self, step: int) -> bool:
         """Whether a checkpoint follows a step."""
-        last = step + 1 == self.settings.steps
-        return last or self.stopped or (step + 1) % self.settings.checkpoint_every == 0
+        return step + 1 == self.end or self.stopped or (step + 1) % self.settings.checkpoint_every == 0
 
     def save_checkpoint(self, step: int) -> None:
         """Write a checkpoint; older best weights are not needed any more."""

@@ -47,6 +47,7 @@ BOUNDS = {  # least and most, both allowed
     "weight_decay": (0, 1),
     "dropout": (0, 0.9),
     "longest": (3, math.inf),  # [CLS], a token, [SEP]
+    "until": (0, math.inf),
     "minutes": (0, math.inf),
     "memory_gib": (0, math.inf),
     "probe_every": (0, math.inf),
@@ -84,6 +85,7 @@ class Settings:
     precision: str = "float32"  # of the matrix products
     checkpoint_every: int = 100  # steps
     keep_checkpoints: int = 1  # the last ones
+    until: int = 0  # after so many steps it ends for now, with a checkpoint, as if done; 0: after all
     minutes: float = 0.0  # after these the run makes a checkpoint and asks to be started again; 0: no limit
     probe: str = ""  # folder with sts.parquet or retrieval.parquet to look at while training
     probe_every: int = 0  # steps between two looks; 0: at every checkpoint
@@ -154,7 +156,18 @@ def read_settings(path: Path) -> Settings:
 
 
 def check(settings: Settings, path: Path) -> None:
-    """Refuse values that cannot be meant."""
+    """Refuse values that cannot be meant, and files that are not there or lack a column."""
+    optional = [name for name in ("guide", "probe", "teacher", "watch") if getattr(settings, name)]
+    for name in ("start", "data", *optional):
+        if not Path(getattr(settings, name)).exists():
+            raise ValueError(f"{path}: {name} is {getattr(settings, name)}, which does not exist")
+    check_values(settings, path)
+    if said := missing_column(settings):
+        raise ValueError(f"{path}: {said}")
+
+
+def check_values(settings: Settings, path: Path | str) -> None:
+    """Refuse values that cannot be meant, before any file is there; `path` opens the error."""
     for name, (least, most) in BOUNDS.items():
         value = getattr(settings, name)
         if not least <= value <= most:
@@ -167,10 +180,6 @@ def check(settings: Settings, path: Path) -> None:
             raise ValueError(
                 f"{path}: {name} is {getattr(settings, name)!r}; choose one of {', '.join(choices)}"
             )
-    optional = [name for name in ("guide", "probe", "teacher", "watch") if getattr(settings, name)]
-    for name in ("start", "data", *optional):
-        if not Path(getattr(settings, name)).exists():
-            raise ValueError(f"{path}: {name} is {getattr(settings, name)}, which does not exist")
     if settings.release == "best" and not settings.probe:
         raise ValueError(f"{path}: release is best, but no probe tells which weights are; name a probe")
     if settings.release == "best" and not settings.steps:
@@ -183,7 +192,7 @@ def check(settings: Settings, path: Path) -> None:
         raise ValueError(f"{path}: compiled needs g++ on a CPU; install it, or leave compiled off")
     weights(settings.source_weights, path)
     widths(settings.widths, path)
-    if said := contradiction(settings) or missing_column(settings):
+    if said := contradiction(settings):
         raise ValueError(f"{path}: {said}")
 
 

@@ -86,6 +86,18 @@ def test_on_a_cpu_threads_add_gradients_up_in_one_order(settled, tmp_path, monke
     assert len(found) == 1
 
 
+def test_until_it_ends_for_now_with_a_checkpoint_and_goes_on_later(settled, tmp_path):
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    once.mkdir(), twice.mkdir()
+    settings = settled(steps=8, checkpoint_every=100)
+    assert train(settings, once)
+    assert train(replace(settings, until=5), twice)
+    assert not (twice / "encoder").exists() and last_checkpoint(twice).name.endswith("-0000005")
+    assert train(replace(settings, until=99), twice)
+    ours, theirs = (load_file(place / "encoder/model.safetensors") for place in (once, twice))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 def stop_at(last):
     """A schedule during which somebody presses Ctrl-C."""
 

@@ -51,8 +51,9 @@ def read_sweep_table(place: str, axes: Sequence[str] = (), home: Path = ROOT) ->
 
 def compact(table: pl.DataFrame) -> pl.DataFrame:
     """The table as it is kept in results/: without paths and fingerprints, numbers to five digits."""
-    numbers = [name for name, kind in table.schema.items() if kind.is_float()]
-    return table.drop(LEFT_OUT, strict=False).with_columns(pl.col(numbers).round_sig_figs(5))
+    kept = table.drop(LEFT_OUT, strict=False)
+    numbers = [name for name, kind in kept.schema.items() if kind.is_float()]
+    return kept.with_columns(pl.col(numbers).round_sig_figs(5))
 
 
 def places_of(table: pl.DataFrame) -> list[str]:

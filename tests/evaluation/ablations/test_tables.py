@@ -107,3 +107,8 @@ def test_a_sweep_over_something_else_is_refused(table, tmp_path):
     table.write_csv(tmp_path / "small.csv")
     with pytest.raises(ValueError, match="small.csv does not vary size, but rows_per_step, budget, seed"):
         read_sweep_table("small.csv", ["size"], tmp_path)
+
+
+def test_what_is_left_out_of_a_kept_table_may_be_numbers():
+    table = pl.DataFrame({"point": ["a"], "value": [1.2345678], "spread": [0.5]})
+    assert compact(table).rows() == [("a", 1.2346)]
