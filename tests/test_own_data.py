@@ -44,7 +44,7 @@ def test_a_csv_becomes_a_model_with_its_evaluation(home, runs):
     unfit = pl.read_parquet(tuned / "unfit.parquet").sort("row")
     assert unfit["reason"].to_list() == ["pos is empty", "not 2 fields"]
     asked = pl.read_parquet(tuned / "evaluation/retrieval/held_out/queries.parquet")["text"]
-    trained = pl.read_parquet(tuned / "groups.parquet")["query"]
+    trained = pl.read_parquet(max((tuned / "finetune").glob("groups-*.parquet")))["query"]
     assert 10 < len(asked) <= 20 and not any(query.endswith(tuple(asked)) for query in trained)
     scores = pl.read_csv(scored / "scores.csv")
     assert set(scores["task"]) == {"held_out"} and scores["model"].n_unique() == 4
