@@ -4,9 +4,10 @@ import polars as pl
 import pytest
 
 from cpack_lib.corpus import world
+from cpack_lib.corpus.clean.evaluation_texts import text_columns
 from cpack_lib.corpus.world import knowledge
 from cpack_lib.corpus.world.articles import all_articles
-from cpack_lib.corpus.world.evaluation import ENGLISH_LAYOUT, LAYOUT
+from cpack_lib.corpus.world.evaluation import LAYOUTS
 from cpack_lib.corpus.world.facts import all_domains
 
 TYPES = {"retrieval", "reranking", "sts", "pairclass", "classification", "clustering"}
@@ -36,7 +37,7 @@ def read(evaluation, place: str) -> pl.DataFrame:
 
 def test_all_six_types_are_written_in_their_layout(evaluation):
     assert {path.name for path in evaluation.iterdir()} == TYPES
-    for place in LAYOUT:
+    for place in LAYOUTS["zh"]:
         for file in (evaluation / place).glob("*.parquet"):
             columns = COLUMNS.get(file.stem) or COLUMNS[place.split("/")[0]]
             schema = pl.read_parquet_schema(file)
@@ -134,8 +135,17 @@ def test_bags_of_topics_hold_ten_topics_each(evaluation):
 
 
 def test_english_sets_are_english(tmp_path):
-    counts = world.write_english_evaluation(tmp_path)
-    assert set(counts) == set(ENGLISH_LAYOUT)
+    counts = world.write_evaluation(tmp_path, language="en")
+    kinds = {place.partition("/")[0] for place in LAYOUTS["zh"]}
+    assert set(counts) == set(LAYOUTS["en"]) and {place.partition("/")[0] for place in counts} == kinds
     queries = pl.read_parquet(tmp_path / "retrieval/world_facts_en/queries.parquet")
     assert not queries["text"].str.contains(r"\p{Han}").any()
     assert counts["retrieval/world_articles_en"]["corpus"] >= 80
+    for table in tmp_path.rglob("test.parquet"):
+        for column in text_columns(pl.read_parquet(table)):
+            assert not column.str.contains(r"\p{Han}").any(), table
+
+
+def test_a_language_without_sets_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no evaluation in 'de': choose from zh, en"):
+        world.write_evaluation(tmp_path, language="de")

@@ -99,3 +99,20 @@ def test_in_their_span_vectors_keep_their_products_and_a_regression_its_predicti
     np.testing.assert_allclose(
         short.predict_proba(span.coordinates(other)), plain.predict_proba(other), atol=1e-3
     )
+
+
+def test_english_baselines_count_words():
+    texts = ["The donkey feeds on green plants.", "Green tea is dried in the sun.", "A lion eats meat."]
+    models = open_models(["bm25:en", "tfidf:en"])
+    for model in models:
+        vectors = model.fit(texts).vectors(texts, DOCUMENT)
+        words = {word for text in texts for word in text.lower().strip(".").split()}
+        assert set(model.vectorizer.get_feature_names_out()) == words
+        found = model.scores(model.vectors(["green tea"], QUERY), vectors)[0]
+        assert found.argmax() == 1 and found[2] == 0
+    assert [model.name for model in (*models, BM25(), TfIdf())] == ["bm25:en", "tfidf:en", "bm25", "tfidf"]
+
+
+def test_a_baseline_for_a_language_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="language is 'de'"):
+        open_models(["bm25:de"])

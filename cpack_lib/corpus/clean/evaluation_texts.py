@@ -32,9 +32,9 @@ def evaluation_texts(name: str, seed: int = 0) -> Iterator[tuple[str, pl.Series]
     `cmteb:T2Retrieval,STSB` reads these of the 35 tasks only, from `cpack fetch`'s copies or from the hub.
     """
     supply, _, address = name.partition(":")
-    if name == "world:evaluation":
+    if (supply, address.partition("@")[0]) == ("world", "evaluation"):
         with tempfile.TemporaryDirectory() as folder:
-            world.write_evaluation(Path(folder), seed)
+            world.write_evaluation(Path(folder), seed, address.partition("@")[2] or "zh")
             yield from texts_in(Path(folder))
     elif supply == "cmteb":
         for task in cmteb_tasks(address):

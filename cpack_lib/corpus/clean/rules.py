@@ -8,23 +8,18 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import polars as pl
 
 from cpack_lib.corpus.clean.noise import ADVERT, CONTACT, SITE, flooded_share, repeated_share, spam_score
-from cpack_lib.corpus.clean.text import (
-    REPAIRS,
-    Repair,
-    broken_share,
-    characters,
-    chinese_share,
-    folded,
-    symbol_share,
-)
+from cpack_lib.corpus.clean.text import REPAIRS, Repair, broken_share, characters, folded, symbol_share
+from cpack_lib.corpus.languages import language, written_share
 
 STAGES = ("pages", "lines", "documents", "sides", "pairs", "set", "kept", "texts")  # in order of work
 PAGES, LINES, DOCUMENTS, SIDES, PAIRS, SET, KEPT, TEXTS = STAGES
+SPOKEN = "language="  # a change of the rules that names the language
 NUMBER = re.compile(r"\d+(\.\d+)?")
 BARE = r"^(?:https?://\S+|[\p{N}\p{P}\p{S}\s]+)$"
 COME_AGAIN = ("heading", "question", "query")  # lines that a page may repeat
@@ -89,6 +84,16 @@ def larger(measure: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
     return pl.max_horizontal(measure(A), measure(B))
 
 
+def language_rule(code: str, stage: str) -> Rule:
+    """The rule of a language, for documents or for pairs, of which one side is enough."""
+    own, share = language(code), partial(written_share, code=code)
+    name, told = own.name.lower(), f"share of the letters and digits is {own.name}"
+    if stage == PAIRS:
+        keeps = lambda least: larger(share) >= least  # noqa: E731
+        return Rule(f"{name} sides", PAIRS, f"in neither side this {told}", keeps, own.least)
+    return Rule(name, DOCUMENTS, f"less than this {told}", lambda least: share(TEXT) >= least, own.least)
+
+
 RULES = [
     Rule(
         "wordless",
@@ -142,13 +147,7 @@ RULES = [
         lambda most: TEXT.str.contains(r"[。！？!?]|[.…](\s|$)") | (TEXT.str.count_matches("\n") < most),
         4,
     ),
-    Rule(
-        "chinese",
-        DOCUMENTS,
-        "less than this share of the letters and digits is Chinese",
-        lambda least: chinese_share(TEXT) >= least,
-        0.3,
-    ),
+    language_rule("zh", DOCUMENTS),
     Rule(
         "symbols",
         DOCUMENTS,
@@ -198,13 +197,7 @@ RULES = [
         lambda most: broken_share(A + B) <= most,
         0.2,
     ),
-    Rule(
-        "chinese sides",
-        PAIRS,
-        "in neither side this share of the letters and digits is Chinese",
-        lambda least: larger(chinese_share) >= least,
-        0.3,
-    ),
+    language_rule("zh", PAIRS),
     Rule(
         "symbol sides",
         PAIRS,
@@ -248,7 +241,10 @@ RULES = [
 
 
 def chosen(changes: Iterable[str], rules: Iterable[Rule] = RULES) -> list[Rule]:
-    """The rules with other limits ("chinese=0.5") or without some ("symbols=off"), or ValueError."""
+    """The rules with other limits ("chinese=0.5") or without some ("symbols=off"), or ValueError.
+
+    "language=en" puts the rules of that language in the place of those for Chinese.
+    """
     return [step for step in changed(changes, [*rules, *REPAIRS]) if isinstance(step, Rule)]
 
 
@@ -259,8 +255,10 @@ def chosen_repairs(changes: Iterable[str], rules: Iterable[Rule] = RULES) -> lis
 
 def changed(changes: Iterable[str], steps: Iterable[Rule | Repair]) -> list[Rule | Repair]:
     """The rules and repairs after the changes."""
+    spoken = [change.removeprefix(SPOKEN) for change in changes if change.startswith(SPOKEN)]
+    steps = in_language(steps, spoken[-1]) if spoken else steps
     kept = {step.name: step for step in steps}
-    for change in changes:
+    for change in (change for change in changes if not change.startswith(SPOKEN)):
         name, _, value = change.partition("=")
         if name not in kept:
             near = get_close_matches(name, kept, n=1) or [", ".join(kept)]
@@ -275,6 +273,12 @@ def changed(changes: Iterable[str], steps: Iterable[Rule | Repair]) -> list[Rule
             number = f"{name}=NUMBER or " if limited else ""
             raise ValueError(f"{change!r} sets no limit: write {number}{name}=off")
     return list(kept.values())
+
+
+def in_language(steps: Iterable[Rule | Repair], code: str) -> list[Rule | Repair]:
+    """The steps with the rules of a language where those for Chinese stood."""
+    new = {language_rule("zh", stage).name: language_rule(code, stage) for stage in (DOCUMENTS, PAIRS)}
+    return [new.get(step.name, step) for step in steps]
 
 
 def examples(rejected: pl.DataFrame, per_rule: int = 2) -> pl.DataFrame:

@@ -13,6 +13,7 @@ import polars as pl
 from opencc import OpenCC
 
 from cpack_lib.corpus.clean.noise import MASKED, MAY_HOLD
+from cpack_lib.corpus.languages import written_share
 
 LINE_ENDS = r"\r\n?|[\x{0B}\x{0C}\x{85}\x{2028}\x{2029}]"
 INVISIBLE = r"[\p{Cc}\p{Cf}\p{Co}\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}&&[^\n\t]]+"
@@ -187,13 +188,8 @@ def characters(text: pl.Expr) -> pl.Expr:
 
 
 def chinese_share(text: pl.Expr) -> pl.Expr:
-    """Chinese characters among the letters and digits, 0 where there are none.
-
-    Kana are taken off: Japanese has them between its Chinese characters, Chinese has none.
-    """
-    kana = text.str.count_matches(KANA).cast(pl.Int64)
-    chinese = (text.str.count_matches(r"\p{Han}").cast(pl.Int64) - kana).clip(0)
-    return chinese / text.str.count_matches(r"[\p{L}\p{N}]").clip(1)
+    """Chinese characters among the letters and digits, 0 where there are none; kana are taken off."""
+    return written_share(text, "zh")
 
 
 def symbol_share(text: pl.Expr) -> pl.Expr:

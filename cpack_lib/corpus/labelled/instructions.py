@@ -1,12 +1,18 @@
-"""The tasks that labels come from, and what stands before their texts: the one table of instructions."""
+"""The tasks that labels come from, and what stands before their texts in each language of `languages`."""
 
 from dataclasses import dataclass
 
-LANGUAGES = ("zh", "en")
-INSTRUCTION = {
-    "zh": "为这个句子生成表示以用于检索相关文章：",
-    "en": "Represent this sentence for searching relevant passages: ",
-}  # C-Pack's release, on queries of retrieval and reranking only (paper.md 4.2)
+from cpack_lib.corpus import languages
+
+LANGUAGES = tuple(languages.LANGUAGES)
+
+
+def in_each(kind: str) -> dict[str, str]:
+    """Language -> the instruction of a kind of task."""
+    return {code: row.instructions[kind] for code, row in languages.LANGUAGES.items()}
+
+
+INSTRUCTION = in_each("search")  # C-Pack's release, on queries of retrieval and reranking only (paper.md 4.2)
 
 
 @dataclass(frozen=True)
@@ -22,28 +28,10 @@ TASKS = {
     "retrieval": Task(("Retrieval",), INSTRUCTION, search=True),
     "search": Task(("Retrieval",), INSTRUCTION, search=True),
     "reranking": Task(("Reranking",), INSTRUCTION, search=True),
-    "sts": Task(
-        ("STS",),
-        {
-            "zh": "为这个句子生成表示以用于比较语义是否相同：",
-            "en": "Represent this sentence for comparing meanings: ",
-        },
-    ),
-    "nli": Task(
-        ("PairClassification",),
-        {
-            "zh": "为这个句子生成表示以用于判断两句能否互相推出：",
-            "en": "Represent this sentence for judging entailment: ",
-        },
-    ),
-    "classification": Task(
-        ("Classification", "MultilabelClassification"),
-        {"zh": "为这个句子生成表示以用于分类：", "en": "Represent this sentence for classification: "},
-    ),
-    "clustering": Task(
-        ("Clustering",),
-        {"zh": "为这个句子生成表示以用于聚类：", "en": "Represent this sentence for clustering: "},
-    ),
+    "sts": Task(("STS",), in_each("sts")),
+    "nli": Task(("PairClassification",), in_each("nli")),
+    "classification": Task(("Classification", "MultilabelClassification"), in_each("classification")),
+    "clustering": Task(("Clustering",), in_each("clustering")),
 }
 INSTRUCTED = tuple(name for name, task in TASKS.items() if task.search)  # by default: C-Pack's rule
 INSTRUCTIONS = {  # task -> what stands before its Chinese queries by default; passages never get any

@@ -1,8 +1,9 @@
 """The one way in: open a table by its name, read it shard by shard, set aside and count what does not fit.
 
-`world:KIND` is the embedded corpus; `folder:PATH` a file or a folder of Parquet, JSONL or CSV (the latter two
-also .gz or .zst; a relative path starts at the repository); `hub:OWNER/NAME[/config][@revision]:split` a
-dataset of the Hugging Face hub; `labelled:NAME[@PLACE]` one of C-MTP's eight public labelled sets.
+`world:KIND` is the embedded corpus, `world:KIND@en` the English one; `folder:PATH` a file or a folder of
+Parquet, JSONL or CSV (the latter two also .gz or .zst; a relative path starts at the repository);
+`hub:OWNER/NAME[/config][@revision]:split` a dataset of the Hugging Face hub; `labelled:NAME[@PLACE]` one of
+C-MTP's eight public labelled sets.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -94,7 +95,8 @@ class Table:
 
     def world_tables(self) -> Iterator:
         """The embedded corpus as Arrow, cut into shards."""
-        for frame in world.tables(self.kind, self.rows, self.seed):
+        language = self.name.partition("@")[2] or "zh"
+        for frame in world.tables(self.kind, self.rows, self.seed, language=language):
             yield from (shard.to_arrow() for shard in frame.iter_slices(schemas.ROWS_PER_SHARD))
 
 
@@ -124,7 +126,7 @@ def open_table(
         hub.parse_address(address)
     elif supply == kind == "labelled":
         reading.check_set(*reading.parse_address(address))
-    elif name != f"world:{kind}":
+    elif (supply, address.partition("@")[0]) != ("world", kind):
         raise ValueError(
             f"{name!r} names no table of {kind}: write world:{kind}, folder:PATH or "
             "hub:OWNER/NAME[/config][@revision]:split"

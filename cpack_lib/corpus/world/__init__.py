@@ -4,7 +4,7 @@
 alone, so shards can be made in any order.  `write_evaluation(folder, seed)` writes sets of all six types.
 """
 
-from cpack_lib.corpus.world.evaluation import write_english_evaluation, write_evaluation
+from cpack_lib.corpus.world.evaluation import write_evaluation
 from cpack_lib.corpus.world.tables import tables
 
-__all__ = ["tables", "write_english_evaluation", "write_evaluation"]
+__all__ = ["tables", "write_evaluation"]

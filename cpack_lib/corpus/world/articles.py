@@ -54,6 +54,12 @@ def read_article(line: str, place: str) -> Article:
 
 
 @cache
+def translated() -> tuple[Article, ...]:
+    """The articles that have an English version."""
+    return tuple(article for article in all_articles() if article.english is not None)
+
+
+@cache
 def all_articles() -> tuple[Article, ...]:
     """Every article, by file and line."""
     found = []

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from cpack_lib.corpus.world.articles import all_articles
+from cpack_lib.corpus.world.articles import Article, all_articles, translated
 from cpack_lib.corpus.world.chance import dice, pick
 from cpack_lib.corpus.world.facts import all_entities
 from cpack_lib.corpus.world.pages import (
@@ -22,7 +22,7 @@ from cpack_lib.corpus.world.pages import (
     question_page,
     with_body,
 )
-from cpack_lib.corpus.world.wording import voice
+from cpack_lib.corpus.world.wording import marked, voice
 
 ARTICLE_EVERY = 20  # every 20th row is the next article, until all have stood
 ARTICLE_OFFSET = 7
@@ -41,6 +41,7 @@ FAULT_SHARES = {
     "short": 0.03,
     "mismatch": 0.03,
 }
+ENGLISH_FAULTS = ("exact_copy", "near_copy", "foreign", "repeated", "mojibake", "short", "mismatch")
 Document = tuple[str, str, str]  # title, text, source
 
 
@@ -49,30 +50,40 @@ def document_id(seed: int, row: int) -> str:
     return f"world-{seed}-{row:07d}"
 
 
-def article_at(seed: int, row: int) -> int | None:
+def articles(language: str) -> tuple[Article, ...]:
+    """The articles that there are in a language."""
+    return all_articles() if language == "zh" else translated()
+
+
+def article_at(seed: int, row: int, language: str = "zh") -> int | None:
     """The number of the article that stands at a row, or None."""
     turn, place = divmod(row, ARTICLE_EVERY)
-    if place != ARTICLE_OFFSET or turn >= len(all_articles()):
+    if place != ARTICLE_OFFSET or turn >= len(articles(language)):
         return None
-    return (turn * ARTICLE_STRIDE + seed) % len(all_articles())
+    return (turn * ARTICLE_STRIDE + seed) % len(articles(language))
 
 
-def truth_kind(seed: int, row: int) -> str:
-    """clean, or the fault planted at a row; the first row is clean, so that every copy has an original."""
-    if row == 0 or article_at(seed, row) is not None:
+def truth_kind(seed: int, row: int, language: str = "zh") -> str:
+    """clean, or the fault planted at a row; the first row is clean, so that every copy has an original.
+
+    English pages have the faults that need no phrases of their own: ENGLISH_FAULTS.
+    """
+    if row == 0 or article_at(seed, row, language) is not None:
         return "clean"
-    chance = dice(seed, "faults", row).random()
+    chance = dice(seed, marked("faults", language), row).random()
     for fault, share in FAULT_SHARES.items():
         if chance < share:
+            if language == "en" and fault not in ENGLISH_FAULTS:
+                return "clean"
             return fault
         chance -= share
     return "clean"
 
 
-def original_of(seed: int, row: int) -> int:
+def original_of(seed: int, row: int, language: str = "zh") -> int:
     """The clean row, before `row`, that a copy at `row` repeats."""
-    original = dice(seed, "originals", row).randrange(row)
-    while truth_kind(seed, original) != "clean":
+    original = dice(seed, marked("originals", language), row).randrange(row)
+    while truth_kind(seed, original, language) != "clean":
         original -= 1
     return original
 
@@ -83,26 +94,44 @@ def clean_page(rng: Random, language: str = "zh") -> Page:
     return make(rng, voice(language, "training"), pick(rng, all_entities()))
 
 
-def clean(seed: int, row: int) -> Document:
+def clean(seed: int, row: int, language: str = "zh") -> Document:
     """A document without fault: title, text, source."""
-    rng, number = dice(seed, "documents", row), article_at(seed, row)
-    page = clean_page(rng) if number is None else article_page(all_articles()[number])
+    rng, number = dice(seed, marked("documents", language), row), article_at(seed, row, language)
+    article = None if number is None else articles(language)[number]
+    page = article_page(article, language) if article else clean_page(rng, language)
     layout = as_plain if number is not None and rng.random() < 0.5 else pick(rng, LAYOUTS)
     return page.title, layout(rng, page), page.source
 
 
-def near_copy(rng: Random, title: str, text: str) -> Document:
+def near_copy(rng: Random, title: str, text: str, language: str = "zh") -> Document:
     """A document reposted: a line before or after it, other punctuation, a word or two changed."""
-    changes: list[Callable[[str], str]] = [
+    chosen = rng.sample(chinese_changes(rng) if language == "zh" else english_changes(rng), 2)
+    for change in chosen:
+        text = change(text)
+    return title, text + "\n", "repost"
+
+
+def english_changes(rng: Random) -> list[Callable[[str], str]]:
+    """What a repost in English may change."""
+    extra = furniture("en")
+    return [
+        lambda old: f"Reposted from {pick(rng, extra['site'])}\n{old}",
+        lambda old: f"{old}\n{pick(rng, extra['footer'])}",
+        lambda old: old.replace(", ", " , ", 3),
+        lambda old: old.replace(". ", ".  ", 4),
+        lambda old: old.replace("People", "Folk").replace("people", "folk"),
+    ]
+
+
+def chinese_changes(rng: Random) -> list[Callable[[str], str]]:
+    """What a repost in Chinese may change."""
+    return [
         lambda old: f"【转载】本文来自{pick(rng, furniture()['site'])}\n{old}",
         lambda old: f"{old}\n{pick(rng, furniture()['footer'])}",
         lambda old: re.sub("，", ",", old, count=3),
         lambda old: old.replace("。", "。 ", 4),
         lambda old: old.replace("其实", "事实上").replace("据介绍", "据悉").replace("大家", "人们"),
     ]
-    for change in rng.sample(changes, 2):
-        text = change(text)
-    return title, text + "\n", "repost"
 
 
 def advert(rng: Random) -> Document:
@@ -116,10 +145,11 @@ def spam(rng: Random) -> Document:
     return "水帖", "\n".join(pick(rng, furniture()["spam"]) for _ in range(rng.randrange(5, 12))), "forum"
 
 
-def foreign(rng: Random) -> Document:
-    """A page in English, or lines in other languages."""
+def foreign(rng: Random, language: str = "zh") -> Document:
+    """A page in English (among English ones: in Chinese), or lines in other languages."""
     if rng.random() < 0.6:
-        page = entity_page(rng, voice("en", "training"), pick(rng, all_entities()))
+        other = "en" if language == "zh" else "zh"
+        page = entity_page(rng, voice(other, "training"), pick(rng, all_entities()))
         return page.title, as_plain(rng, page), page.source
     lines = rng.sample(furniture()["foreign"], 5)
     return lines[0], "\n".join(lines), "foreign"
@@ -145,29 +175,30 @@ def contact(rng: Random) -> Document:
     return page.title, "\n".join(lines), page.source
 
 
-def repeated(rng: Random) -> Document:
+def repeated(rng: Random, language: str = "zh") -> Document:
     """One paragraph of a page over and over."""
-    page = clean_page(rng)
+    page = clean_page(rng, language)
     text = as_plain(rng, with_body(page, [page.sections[0]] * rng.randrange(5, 10)))
     return page.title, text, page.source
 
 
-def mojibake(rng: Random) -> Document:
-    """A page decoded with the wrong table of characters."""
+def mojibake(rng: Random, language: str = "zh") -> Document:
+    """A page decoded with the wrong table of characters; in English that takes a page of Chinese."""
+    del language
     page = clean_page(rng)
     codec = pick(rng, ("gbk", "latin-1"))
     return page.title, as_plain(rng, page).encode("utf-8").decode(codec, errors="replace"), page.source
 
 
-def short(rng: Random) -> Document:
+def short(rng: Random, language: str = "zh") -> Document:
     """A page that was never written."""
-    line = pick(rng, furniture()["short"])
+    line = pick(rng, furniture(language)["short"])
     return line, line, "forum"
 
 
-def mismatch(rng: Random) -> Document:
+def mismatch(rng: Random, language: str = "zh") -> Document:
     """The title of one page above the text of another."""
-    one, two = clean_page(rng), clean_page(rng)
+    one, two = clean_page(rng, language), clean_page(rng, language)
     page = with_body(one, two.sections)
     return page.title, pick(rng, LAYOUTS)(rng, page), page.source
 
@@ -176,19 +207,21 @@ FAULTS = {
     make.__name__: make
     for make in (advert, spam, foreign, boilerplate, contact, repeated, mojibake, short, mismatch)
 }
+CHINESE_FAULTS = FAULTS.keys() - set(ENGLISH_FAULTS)  # made of Chinese phrases
 
 
-def document_row(seed: int, row: int) -> tuple[str, str, str, str, str, str, str, str]:
-    """Row `row` of the documents of a seed, in the order of the table's columns."""
-    kind, original = truth_kind(seed, row), ""
-    rng = dice(seed, "documents", row)
+def document_row(seed: int, row: int, language: str = "zh") -> tuple[str, ...]:
+    """Row `row` of the documents of a seed: eight texts, in the order of the table's columns."""
+    kind, original = truth_kind(seed, row, language), ""
+    rng = dice(seed, marked("documents", language), row)
     if kind in ("exact_copy", "near_copy"):
-        source_row = original_of(seed, row)
+        source_row = original_of(seed, row, language)
         original = document_id(seed, source_row)
-        title, text, source = clean(seed, source_row)
+        title, text, source = clean(seed, source_row, language)
         if kind == "near_copy":
-            title, text, source = near_copy(rng, title, text)
+            title, text, source = near_copy(rng, title, text, language)
     else:
-        title, text, source = clean(seed, row) if kind == "clean" else FAULTS[kind](rng)
+        spoken = () if kind in CHINESE_FAULTS else (language,)
+        title, text, source = clean(seed, row, language) if kind == "clean" else FAULTS[kind](rng, *spoken)
     url = f"https://www.example.com/{source}/{row}"
     return document_id(seed, row), text, f"world:{source}", LICENCE, title, url, kind, original

@@ -8,7 +8,7 @@ from random import Random
 from cpack_lib.corpus.world.chance import dice, fixed_hash, pick, pick_other
 from cpack_lib.corpus.world.facts import Attribute, Entity, all_domains, all_entities, family, holders
 from cpack_lib.corpus.world.pairs import fact_id
-from cpack_lib.corpus.world.wording import Voice, voice
+from cpack_lib.corpus.world.wording import Voice, marked, voice
 
 HELD_OUT_ONE_IN = 8
 Row = tuple[str, list[str], list[str], str, str]  # query, pos, neg, fact of query and pos, what neg is
@@ -90,10 +90,12 @@ def classification(rng: Random, tongue: Voice) -> Row:
 TASKS = ((0.45, retrieval), (0.7, sts), (0.9, nli), (1.0, classification))  # cumulative shares
 
 
-def labelled_row(seed: int, row: int) -> tuple[str, list[str], list[str], str, str, str, str]:
+def labelled_row(
+    seed: int, row: int, language: str = "zh"
+) -> tuple[str, list[str], list[str], str, str, str, str]:
     """Row `row` of the labelled data of a seed, in the order of the table's columns."""
-    rng = dice(seed, "labelled", row)
+    rng = dice(seed, marked("labelled", language), row)
     chance = rng.random()
     make = next(make for share, make in TASKS if chance < share)
-    query, positives, negatives, fact, negative = make(rng, voice("zh", "training"))
+    query, positives, negatives, fact, negative = make(rng, voice(language, "training"))
     return query, positives, negatives, f"world:{fact.split('/')[0]}", make.__name__, fact, negative

@@ -11,10 +11,14 @@ import yaml
 from cpack_lib.corpus.world.articles import Article
 from cpack_lib.corpus.world.chance import pick, pick_other
 from cpack_lib.corpus.world.facts import Attribute, Entity, family
-from cpack_lib.corpus.world.wording import GRAMMAR, Voice, capital
+from cpack_lib.corpus.world.wording import GRAMMAR, Voice, capital, marked
 
 LONG_HEADING_SHARE = 0.3  # of headings that name the entity beside the attribute
 QUESTIONS_PER_PAGE = (3, 7)  # fewest, and one more than most
+
+
+FROM = {"zh": "来源：", "en": "Source: "}
+LANG = {"zh": "zh-CN", "en": "en"}
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,11 @@ class Page:
 
 
 @cache
-def furniture() -> dict[str, tuple[str, ...]]:
+def furniture(language: str = "zh") -> dict[str, tuple[str, ...]]:
     """What stands around the content: navigation, adverts, footers, scripts, …"""
-    node = yaml.load((GRAMMAR / "pages.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    node = yaml.load(
+        (GRAMMAR / f"{marked('pages', language)}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
     return {name: tuple(map(str, lines)) for name, lines in node.items()}
 
 
@@ -86,9 +92,9 @@ def question_page(rng: Random, tongue: Voice, entity: Entity) -> Page:
         answer = tongue.sentence(rng, tongue.state(rng, subject, attribute))
         answer = tongue.join(answer, tongue.filler(rng)) if rng.random() < 0.3 else answer
         sections.append((tongue.question(rng, subject, attribute), answer))
-    title = pick(rng, furniture()["question_heading"])
+    title, subject = pick(rng, furniture(tongue.language)["question_heading"]), entity.domain.title
     return Page(
-        f"{title}（{entity.domain.title['zh']}篇）",
+        f"{title}（{subject['zh']}篇）" if tongue.language == "zh" else f"{title}: {subject['en']}",
         tuple(sections),
         "faq",
         entity.domain.name,
@@ -96,9 +102,10 @@ def question_page(rng: Random, tongue: Voice, entity: Entity) -> Page:
     )
 
 
-def article_page(article: Article) -> Page:
+def article_page(article: Article, language: str = "zh") -> Page:
     """A written article, without its questions."""
-    return Page(article.headline, (("", article.text),), "news", f"articles/{article.id}", "zh")
+    version = article if language == "zh" else article.english
+    return Page(version.headline, (("", version.text),), "news", f"articles/{article.id}", language)
 
 
 def as_plain(rng: Random, page: Page) -> str:
@@ -118,13 +125,13 @@ def as_markdown(rng: Random, page: Page) -> str:
     for heading, paragraph in page.sections:
         lines += [f"## {heading}", ""] if heading else []
         lines += [paragraph, ""]
-    link = f"[{pick(rng, furniture()['site'])}](https://www.example.com/{rng.randrange(10_000)})"
-    return "\n".join([*lines, "---", "", f"来源：{link}"])
+    link = f"[{pick(rng, furniture(page.language)['site'])}](https://www.example.com/{rng.randrange(10_000)})"
+    return "\n".join([*lines, "---", "", f"{FROM[page.language]}{link}"])
 
 
 def as_html(rng: Random, page: Page) -> str:
     """The page as HTML with navigation, an advert, a script and a footer around the content."""
-    extra = furniture()
+    extra = furniture(page.language)
     items = enumerate(rng.sample(extra["navigation"], 6))
     links = "".join(f'<li><a href="/{number}">{item}</a></li>' for number, item in items)
     body = []
@@ -142,7 +149,7 @@ def as_html(rng: Random, page: Page) -> str:
     return "\n".join(
         [
             "<!DOCTYPE html>",
-            '<html lang="zh-CN">',
+            f'<html lang="{LANG[page.language]}">',
             head,
             "<body>",
             navigation,

@@ -6,10 +6,10 @@ Every row says which facts its two sides state or ask for, and whether the sides
 import re
 from random import Random
 
-from cpack_lib.corpus.world.articles import Article, all_articles
+from cpack_lib.corpus.world.articles import Article, English, all_articles, translated
 from cpack_lib.corpus.world.chance import dice, pick
 from cpack_lib.corpus.world.facts import Attribute, Entity, all_entities
-from cpack_lib.corpus.world.wording import Voice, capital, voice
+from cpack_lib.corpus.world.wording import Voice, capital, marked, voice
 
 MISMATCH_SHARE = 0.03  # of rows whose second text belongs to another row
 ARTICLE_SHARE = 0.10  # of rows made from the written articles
@@ -141,14 +141,22 @@ def article_pair(rng: Random, article: Article) -> tuple[str, str, str, str]:
         )
         return *pick(rng, sides), "translation", "zh-en"
     version, language = (english, "en") if english is not None and chance < 0.55 else (article, "zh")
+    return *in_one_language(rng, version), language
+
+
+def in_one_language(rng: Random, version: Article | English) -> tuple[str, str, str]:
+    """Two sides of one version of an article: text_a, text_b, kind."""
     if rng.random() < 0.5:
-        return *sentence_passage(rng, version.text), "sentence_passage", language
+        return *sentence_passage(rng, version.text), "sentence_passage"
     body = version.text if rng.random() < 0.5 else some_sentences(rng, version.text)
-    return version.headline, body, "title_body", language
+    return version.headline, body, "title_body"
 
 
 def matched(rng: Random) -> tuple[str, str, str, str, str, str, str]:
-    """text_a, text_b, source, kind, language, facts of a, facts of b; the two sides belong together."""
+    """text_a, text_b, source, kind, language, facts of a, facts of b; the two sides belong together.
+
+    Most are Chinese, some English, some one in each.
+    """
     if rng.random() < ARTICLE_SHARE and all_articles():
         article = pick(rng, all_articles())
         one, two, kind, language = article_pair(rng, article)
@@ -161,13 +169,25 @@ def matched(rng: Random) -> tuple[str, str, str, str, str, str, str]:
     return one, two, f"world:{entity.domain.name}", make.__name__, language, fact_a, fact_b
 
 
-def pair_row(seed: int, row: int) -> tuple[str, str, str, str, str, str, str, bool]:
+def matched_english(rng: Random) -> tuple[str, str, str, str, str, str, str]:
+    """The same, both sides in English."""
+    if rng.random() < ARTICLE_SHARE and (written := translated()):
+        article = pick(rng, written)
+        one, two, kind = in_one_language(rng, article.english)
+        return one, two, "world:articles", kind, "en", f"articles/{article.id}", f"articles/{article.id}"
+    entity, chance = pick(rng, all_entities()), rng.random() * KINDS[-2][0]  # all but translations
+    make = next(make for share, make in KINDS if chance < share)
+    one, two, fact_a, fact_b = make(rng, voice("en", "training"), entity)
+    return one, two, f"world:{entity.domain.name}", make.__name__, "en", fact_a, fact_b
+
+
+def pair_row(seed: int, row: int, language: str = "zh") -> tuple[str, str, str, str, str, str, str, bool]:
     """Row `row` of the pairs of a seed, in the order of the table's columns."""
-    rng = dice(seed, "pairs", row)
-    sides = matched(rng)
+    rng, draw = dice(seed, marked("pairs", language), row), matched_english if language == "en" else matched
+    sides = draw(rng)
     torn = rng.random() < MISMATCH_SHARE
     if torn:
-        other = matched(rng)
+        other = draw(rng)
         if other[6].split(";")[0].split("/")[:2] == sides[6].split(";")[0].split("/")[:2]:
             torn = False
         else:

@@ -13,7 +13,7 @@ from cpack_lib.corpus.world.chance import dice
 from cpack_lib.corpus.world.facts import Attribute, Entity, all_entities
 from cpack_lib.corpus.world.labelled import is_held_out
 from cpack_lib.corpus.world.pairs import fact_id
-from cpack_lib.corpus.world.wording import Voice, voice
+from cpack_lib.corpus.world.wording import Voice, marked, voice
 
 FACT_PASSAGES = 2_600  # passages with one fact each, beside the overviews
 FACT_QUERIES = 600
@@ -120,16 +120,10 @@ def fact_set(
     return assemble(corpus + extra, queries, relevant)
 
 
-def fact_tables(seed: int) -> Tables:
-    """world_facts: Chinese questions, Chinese passages."""
-    tongue = voice("zh", "evaluation")
-    return fact_set(seed, "world_facts", tongue, tongue, (FACT_PASSAGES, FACT_QUERIES), [])
-
-
-def english_fact_tables(seed: int) -> Tables:
-    """world_facts_en: English questions, English passages."""
-    tongue = voice("en", "evaluation")
-    return fact_set(seed, "world_facts_en", tongue, tongue, (FACT_PASSAGES, FACT_QUERIES), [])
+def fact_tables(seed: int, language: str = "zh") -> Tables:
+    """world_facts: questions and passages of one language."""
+    tongue, title = voice(language, "evaluation"), marked("world_facts", language)
+    return fact_set(seed, title, tongue, tongue, (FACT_PASSAGES, FACT_QUERIES), [])
 
 
 def article_rows(language: str) -> tuple[list[dict], list[dict], list[tuple[str, str]]]:
@@ -153,16 +147,10 @@ def article_rows(language: str) -> tuple[list[dict], list[dict], list[tuple[str,
     return corpus, queries, relevant
 
 
-def article_tables(seed: int) -> Tables:
-    """world_articles: every Chinese question against every article; the seed changes nothing."""
+def article_tables(seed: int, language: str = "zh") -> Tables:
+    """world_articles: every question against every article of a language; the seed changes nothing."""
     del seed
-    return assemble(*article_rows("zh"))
-
-
-def english_article_tables(seed: int) -> Tables:
-    """world_articles_en: the English questions against the English versions; the seed changes nothing."""
-    del seed
-    return assemble(*article_rows("en"))
+    return assemble(*article_rows(language))
 
 
 def cross_tables(seed: int) -> Tables:

@@ -14,7 +14,7 @@ from cpack_lib.corpus.world.facts import Attribute, Entity, all_domains, all_ent
 from cpack_lib.corpus.world.labelled import false, is_held_out, same_attribute, same_entity
 from cpack_lib.corpus.world.pairs import fact_id
 from cpack_lib.corpus.world.retrieval import fact_passage, far_name
-from cpack_lib.corpus.world.wording import STOP, Voice, capital, voice
+from cpack_lib.corpus.world.wording import STOP, Voice, capital, marked, voice
 
 RERANK_QUERIES = 400
 GRADED_PAIRS = 1_800
@@ -43,9 +43,9 @@ def rerank_row(rng: Random, tongue: Voice, entity: Entity) -> dict:
     }
 
 
-def rerank_tables(seed: int) -> dict[str, pl.DataFrame]:
+def rerank_tables(seed: int, language: str = "zh") -> dict[str, pl.DataFrame]:
     """world_rerank."""
-    rng, tongue = dice(seed, "world_rerank", 0), voice("zh", "evaluation")
+    rng, tongue = dice(seed, marked("world_rerank", language), 0), voice(language, "evaluation")
     rows = [rerank_row(rng, tongue, entity) for entity in sampled(rng, RERANK_QUERIES)]
     return {"test": pl.DataFrame(rows)}
 
@@ -132,9 +132,9 @@ GRADES: tuple[Callable, ...] = (
 )
 
 
-def graded(seed: int, title: str, tongue: Voice) -> dict[str, pl.DataFrame]:
-    """Pairs with a score from 0 to 5, the same number of each."""
-    rng = dice(seed, title, 0)
+def graded_tables(seed: int, language: str = "zh") -> dict[str, pl.DataFrame]:
+    """world_sts: pairs with a score from 0 to 5, the same number of each."""
+    rng, tongue = dice(seed, marked("world_sts", language), 0), voice(language, "evaluation")
     rows = []
     for number, entity in enumerate(sampled(rng, GRADED_PAIRS)):
         score = number % len(GRADES)
@@ -143,16 +143,6 @@ def graded(seed: int, title: str, tongue: Voice) -> dict[str, pl.DataFrame]:
         rows.append({"sentence1": one, "sentence2": two, "score": float(score), "truth_kind": make.__name__})
     rng.shuffle(rows)
     return {"test": pl.DataFrame(rows)}
-
-
-def graded_tables(seed: int) -> dict[str, pl.DataFrame]:
-    """world_sts."""
-    return graded(seed, "world_sts", voice("zh", "evaluation"))
-
-
-def english_graded_tables(seed: int) -> dict[str, pl.DataFrame]:
-    """world_sts_en."""
-    return graded(seed, "world_sts_en", voice("en", "evaluation"))
 
 
 def entail_row(rng: Random, tongue: Voice, entity: Entity, label: int) -> dict:
@@ -174,9 +164,9 @@ def entail_row(rng: Random, tongue: Voice, entity: Entity, label: int) -> dict:
     }
 
 
-def entail_tables(seed: int) -> dict[str, pl.DataFrame]:
+def entail_tables(seed: int, language: str = "zh") -> dict[str, pl.DataFrame]:
     """world_entail."""
-    rng, tongue = dice(seed, "world_entail", 0), voice("zh", "evaluation")
+    rng, tongue = dice(seed, marked("world_entail", language), 0), voice(language, "evaluation")
     entities = enumerate(sampled(rng, ENTAIL_PAIRS))
     rows = [entail_row(rng, tongue, entity, number % 2) for number, entity in entities]
     rng.shuffle(rows)

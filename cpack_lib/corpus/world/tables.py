@@ -6,6 +6,7 @@ import polars as pl
 
 from cpack_lib.corpus.world.articles import all_articles
 from cpack_lib.corpus.world.documents import document_row
+from cpack_lib.corpus.world.facts import LANGUAGES
 from cpack_lib.corpus.world.labelled import labelled_row
 from cpack_lib.corpus.world.pairs import pair_row
 
@@ -57,11 +58,16 @@ SCHEMAS = {
 MAKERS = {"documents": document_row, "pairs": pair_row, "labelled": labelled_row}
 
 
-def tables(kind: str, rows: int | None = None, seed: int = 0, first: int = 0) -> Iterator[pl.DataFrame]:
+def tables(
+    kind: str, rows: int | None = None, seed: int = 0, first: int = 0, language: str = "zh"
+) -> Iterator[pl.DataFrame]:
     """Rows first … first + rows - 1 of a table, in frames of at most 65,536 rows.
 
-    Kinds: documents, pairs, labelled (rows=None: 20,000, 100,000, 20,000); articles (no seed; None: all).
+    Kinds: documents, pairs, labelled (rows=None: 20,000, 100,000, 20,000); articles (no seed; None: all; in
+    both languages). The Chinese world holds some English, as a crawl does; the English one is English.
     """
+    if language not in LANGUAGES:
+        raise ValueError(f"the embedded world speaks no {language!r}: choose from {', '.join(LANGUAGES)}")
     if kind not in SCHEMAS:
         raise ValueError(f"the embedded world has no table {kind!r}: choose from {', '.join(SCHEMAS)}")
     if rows is not None and rows < 0 or first < 0:
@@ -72,7 +78,7 @@ def tables(kind: str, rows: int | None = None, seed: int = 0, first: int = 0) ->
     total = DEFAULT_ROWS[kind] if rows is None else rows
     for start in range(first, first + total, SHARD_ROWS):
         stop = min(start + SHARD_ROWS, first + total)
-        columns = zip(*(MAKERS[kind](seed, row) for row in range(start, stop)), strict=True)
+        columns = zip(*(MAKERS[kind](seed, row, language) for row in range(start, stop)), strict=True)
         yield pl.DataFrame(dict(zip(SCHEMAS[kind], columns, strict=True)), schema=SCHEMAS[kind])
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from cpack_lib.corpus.world.chance import dice, pick
 from cpack_lib.corpus.world.facts import Domain, all_domains, family
 from cpack_lib.corpus.world.retrieval import Fact, all_facts
-from cpack_lib.corpus.world.wording import Voice, voice
+from cpack_lib.corpus.world.wording import Voice, marked, voice
 
 PER_CLASS = {"training": 60, "evaluation": 40}  # texts of each class
 FILES = {"training": "train", "evaluation": "test"}
@@ -37,11 +37,11 @@ def table(rows: list[tuple[str, str]]) -> pl.DataFrame:
     return pl.DataFrame(list(dict(rows).items()), schema=["text", "label"], orient="row")
 
 
-def domain_tables(seed: int) -> dict[str, pl.DataFrame]:
+def domain_tables(seed: int, language: str = "zh") -> dict[str, pl.DataFrame]:
     """world_domain: which domain a text is about."""
     tables = {}
     for split, file in FILES.items():
-        rng, tongue = dice(seed, f"world_domain/{split}", 0), voice("zh", split)
+        rng, tongue = dice(seed, marked(f"world_domain/{split}", language), 0), voice(language, split)
         rows = [
             (text_about(rng, tongue, domain), domain.name)
             for domain in all_domains()
@@ -60,11 +60,11 @@ def facts_by_intent() -> dict[str, list[Fact]]:
     return groups
 
 
-def intent_tables(seed: int) -> dict[str, pl.DataFrame]:
+def intent_tables(seed: int, language: str = "zh") -> dict[str, pl.DataFrame]:
     """world_intent: what a question is after: a time, a place, a use, …"""
     tables = {}
     for split, file in FILES.items():
-        rng, tongue = dice(seed, f"world_intent/{split}", 0), voice("zh", split)
+        rng, tongue = dice(seed, marked(f"world_intent/{split}", language), 0), voice(language, split)
         rows = [
             (tongue.question(rng, *pick(rng, facts)), intent)
             for intent, facts in facts_by_intent().items()
@@ -92,9 +92,9 @@ def entity_bag(rng: Random, tongue: Voice) -> list[tuple[str, str]]:
     return rows
 
 
-def topic_tables(seed: int) -> dict[str, pl.DataFrame]:
+def topic_tables(seed: int, language: str = "zh") -> dict[str, pl.DataFrame]:
     """world_topics: bags whose topics are domains, and bags whose topics are things of one domain."""
-    rng, tongue = dice(seed, "world_topics", 0), voice("zh", "evaluation")
+    rng, tongue = dice(seed, marked("world_topics", language), 0), voice(language, "evaluation")
     bags = []
     for number in range(BAGS):
         rows = list(dict((entity_bag if number % 2 else domain_bag)(rng, tongue)).items())

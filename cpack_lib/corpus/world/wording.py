@@ -164,6 +164,11 @@ class Voice:
         return capital(pick(rng, self.frames["filler"]))
 
 
+def marked(title: str, language: str) -> str:
+    """The title of a set or a stream of dice; that of another language than Chinese says so."""
+    return title if language == "zh" else f"{title}_{language}"
+
+
 @cache
 def voice(language: str, split: str) -> Voice:
     """The voice of a language (zh, en) and a split (training, evaluation)."""

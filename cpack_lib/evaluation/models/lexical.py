@@ -1,6 +1,7 @@
-"""The baselines that know no meaning: TF-IDF and BM25 over characters and pairs of characters.
+"""The baselines that know no meaning: TF-IDF and BM25 over what their language has in `languages`.
 
-Chinese needs no word segmentation this way. Vocabulary and document frequencies are those of the task: of its
+That is characters and pairs of characters for Chinese, which needs no word segmentation this way, and words
+for English. Vocabulary and document frequencies are those of the task: of its
 corpus for searches, of its evaluated texts elsewhere. Axes: N texts, V n-grams, T training texts.
 BM25: Robertson and Zaragoza 2009, with Lucene's idf, log(1 + (N - n + .5) / (n + .5)), never negative.
 """
@@ -12,11 +13,23 @@ from scipy.sparse import csr_matrix, diags, issparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from cpack_lib.corpus.languages import language
 from cpack_lib.evaluation.models.adapter import QUERY, TEXT, Adapter
 from cpack_lib.evaluation.tasks.texts import background_texts
 
-GRAMS = {"analyzer": "char", "ngram_range": (1, 2), "dtype": np.float32}
 WIDE = 10  # n-grams per training text; with more of them a Span is faster
+
+
+def grams_of(code: str) -> dict:
+    """What is counted in a language, for scikit-learn's vectorizers."""
+    return language(code).grams | {"dtype": np.float32}
+
+
+def named(model: str, code: str, settings: str) -> tuple[str, str]:
+    """The name of a baseline, bm25 for Chinese and bm25:en for English, and what marks its results."""
+    grams = language(code).grams
+    first, last = grams["ngram_range"]
+    return model if code == "zh" else f"{model}:{code}", f"{grams['analyzer']}{first}-{last}-{settings}"
 
 
 class Lexical(Adapter):
@@ -68,12 +81,13 @@ class Span:
 class TfIdf(Lexical):
     """scikit-learn's TF-IDF with 1 + log of the counts; length one, so that a dot product is a cosine."""
 
-    def __init__(self):
-        super().__init__("tfidf", "char1-2-sublinear")
+    def __init__(self, code: str = "zh"):
+        super().__init__(*named("tfidf", code, "sublinear"))
+        self.grams = grams_of(code)
 
     def fit(self, texts: list[str]) -> "TfIdf":
         """Vocabulary and document frequencies."""
-        self.vectorizer = TfidfVectorizer(**GRAMS, sublinear_tf=True).fit(texts)
+        self.vectorizer = TfidfVectorizer(**self.grams, sublinear_tf=True).fit(texts)
         return self
 
     def vectors(self, texts: list[str], role: str) -> csr_matrix:
@@ -84,13 +98,14 @@ class TfIdf(Lexical):
 class BM25(Lexical):
     """Saturated counts, corrected for length: a passage holds the weights, a query its plain counts."""
 
-    def __init__(self, saturation: float = 1.2, length_share: float = 0.75):
-        super().__init__("bm25", f"char1-2-k{saturation}-b{length_share}")
+    def __init__(self, code: str = "zh", saturation: float = 1.2, length_share: float = 0.75):
+        super().__init__(*named("bm25", code, f"k{saturation}-b{length_share}"))
+        self.grams = grams_of(code)
         self.saturation, self.length_share = saturation, length_share
 
     def fit(self, texts: list[str]) -> "BM25":
         """Vocabulary, document frequencies and the mean length in n-grams."""
-        self.vectorizer = CountVectorizer(**GRAMS)
+        self.vectorizer = CountVectorizer(**self.grams)
         counts = self.vectorizer.fit_transform(texts)  # (N, V)
         holding = np.bincount(counts.indices, minlength=counts.shape[1])  # (V,) texts that have it
         self.idf = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5)).astype(np.float32)

@@ -1,6 +1,7 @@
 """Names of models, and what they stand for.
 
-"demo/03_contrast_pairs"  the encoder that a finished run made      "bm25", "tfidf"  lexical baselines
+"demo/03_contrast_pairs"  the encoder that a finished run made      "bm25", "tfidf"  lexical baselines,
+"bm25:en", "tfidf:en"     the same for English (corpus.languages)
 "/path/to/a/folder"       a sentence-transformers folder            "random:nano"    random weights, this size
 "BAAI/bge-small-zh-v1.5"  a model of the Hugging Face hub, or "…@REVISION" for a branch, tag or commit of it
 """
@@ -46,18 +47,24 @@ def open_models(
     """
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"{min(repeated)} is listed twice; name each model once")
-    places = {name: place(name) for name in names if name not in LEXICAL and not name.startswith(RANDOM)}
+    places = {name: place(name) for name in names if not is_lexical(name) and not name.startswith(RANDOM)}
     tokenizer = next(iter(places.values()), None)
     ways = {"precision": precision, "workers": workers, "vectors": vectors}
     found: list[Adapter] = []
     for name in names:
-        if name in LEXICAL:
-            found.append(LEXICAL[name]())
+        if is_lexical(name):
+            model, _, code = name.partition(":")
+            found.append(LEXICAL[model](code or "zh"))
         elif name in places:
             found.append(open_folder(name, places[name], ways))
         else:
             found.append(open_random(name, tokenizer, ways))
     return found
+
+
+def is_lexical(name: str) -> bool:
+    """Whether a name is that of a lexical baseline, in any language."""
+    return name.partition(":")[0] in LEXICAL
 
 
 def is_run(name: str) -> bool:

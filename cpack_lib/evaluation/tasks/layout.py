@@ -33,15 +33,17 @@ TABLES: dict[str, dict[str, dict[str, str]]] = {
 def evaluation_folder(name: str, made: Path, seed: int = 0) -> Path:
     """The folder behind `world:evaluation`, which is written to `made` if it is not there, or `folder:PATH`.
 
-    RUN/NOTEBOOK is the folder evaluation/ of a finished run: questions that 04 held out of its training. A
-    relative PATH starts at the repository, wherever the notebook runs.
+    `world:evaluation@en` are the English sets. RUN/NOTEBOOK is the folder evaluation/ of a finished run:
+    questions that 04 held out of its training. A relative PATH starts at the repository, wherever the
+    notebook runs.
     """
     supply, _, address = name.partition(":")
     if supply == "folder":
         return ROOT / address
     if is_of_a_run(name):
         return finished_run(name) / "evaluation"
-    if name != "world:evaluation":
+    kind, _, language = address.partition("@")
+    if (supply, kind) != ("world", "evaluation"):
         raise ValueError(
             f"{name!r} names no evaluation sets: write world:evaluation, folder:PATH or the RUN/NOTEBOOK "
             "that wrote some"
@@ -49,7 +51,7 @@ def evaluation_folder(name: str, made: Path, seed: int = 0) -> Path:
     if not made.is_dir():
         aside = made.with_name(f".{made.name}.new")
         shutil.rmtree(aside, ignore_errors=True)
-        world.write_evaluation(aside, seed)
+        world.write_evaluation(aside, seed, language or "zh")
         aside.rename(made)
     return made
 
@@ -109,6 +111,14 @@ def read_table(path: Path, table: str) -> pl.DataFrame:
             row = nulls.arg_max()
             raise ValueError(f"{file}: column {column!r} is empty in row {row}: fill it or drop the row")
     return frame
+
+
+def first_texts(path: Path, rows: int = 100) -> list[str]:
+    """Texts of the first rows of a task's first table, by which its language is known."""
+    table, columns = next(iter(TABLES[path.parent.name].items()))
+    column = next(name for name, kind in columns.items() if kind in (TEXT, TEXTS))
+    found = pl.read_parquet(path / f"{table}.parquet", columns=[column], n_rows=rows)[column]
+    return (found.explode() if found.dtype == pl.List else found).drop_nulls().to_list()
 
 
 def fingerprint(path: Path) -> str:

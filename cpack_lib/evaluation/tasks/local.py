@@ -18,7 +18,8 @@ from mteb.abstasks import (
 from mteb.abstasks.abstask import AbsTask
 from mteb.abstasks.task_metadata import TaskMetadata
 
-from cpack_lib.evaluation.tasks.layout import fingerprint, read_table, task_folders
+from cpack_lib.corpus.languages import language, main_language
+from cpack_lib.evaluation.tasks.layout import fingerprint, first_texts, read_table, task_folders
 
 SEED = 42  # mteb's own, for draws of rows as well
 DEPTH = (1, 3, 5, 10, 20, 100)  # cut-offs of local retrieval; mteb's go on to 1,000
@@ -41,7 +42,7 @@ class LocalTask(AbsTask):
             dataset={"path": str(path), "revision": fingerprint(path) + sample},
             category="t2t",
             eval_splits=["test"],
-            eval_langs=["cmn-Hans"],
+            eval_langs=[language(main_language(first_texts(path))).mteb],
         )
         super().__init__(seed=SEED)
 
