@@ -4,6 +4,7 @@ Everything is drawn as points gained over one place of the same axis. The paper'
 others, so that its curve is drawn grey, and tells a direction.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -101,8 +102,16 @@ def draw_costs(scores: pl.DataFrame, costs: Sequence[tuple[str, str]], series: s
             )
         if scores[cost].max() > FAR * scores[cost].min():
             ax.set_xscale("log")
+            plain_ticks(ax.xaxis, round_numbers(scores[cost].min(), scores[cost].max()))
         ax.set_xlabel(label)
     if series:
         axes[0, -1].legend(fontsize=8)
     figure.tight_layout()
     return figure
+
+
+def round_numbers(least: float, most: float) -> list[float]:
+    """Powers of ten and their halves and fifths within the bounds; powers alone where there are many."""
+    tens = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    steps = (1, 2, 5) if len(tens) < 4 else (1,)
+    return [each for ten in tens for step in steps if least <= (each := step * 10.0**ten) <= most]

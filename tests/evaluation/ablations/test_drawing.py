@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import polars as pl
 import pytest
 
-from cpack_lib.evaluation.ablations.drawing import draw_costs, draw_effects, draw_types
+from cpack_lib.evaluation.ablations.drawing import draw_costs, draw_effects, draw_types, round_numbers
 
 KINDS = ["Retrieval", "STS", "Mean"]
 
@@ -61,3 +61,16 @@ def test_costs_that_are_far_apart_get_a_logarithmic_axis_and_many_series_stay_ap
     assert ax.get_xscale() == scale
     looks = {(line.get_color(), line.get_marker()) for line in ax.get_lines()}
     assert len(ax.get_lines()) == len(looks) == 9
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ((0.4, 3.9), [0.5, 1, 2]),
+        ((512, 32_768), [1_000, 2_000, 5_000, 10_000, 20_000]),
+        ((1, 9_000), [1, 10, 100, 1_000]),
+        ((7, 7), []),
+    ],
+)
+def test_round_numbers_lie_within_their_bounds(bounds, expected):
+    assert round_numbers(*bounds) == pytest.approx(expected)
