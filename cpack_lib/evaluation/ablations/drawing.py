@@ -111,7 +111,7 @@ def draw_costs(scores: pl.DataFrame, costs: Sequence[tuple[str, str]], series: s
 
 
 def round_numbers(least: float, most: float) -> list[float]:
-    """Powers of ten and their halves and fifths within the bounds; powers alone where there are many."""
+    """Powers of ten and their halves and fifths within the bounds; powers alone where they are far apart."""
     tens = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
-    steps = (1, 2, 5) if len(tens) < 4 else (1,)
+    steps = (1, 2, 5) if most < 100 * least else (1,)
     return [each for ten in tens for step in steps if least <= (each := step * 10.0**ten) <= most]
