@@ -23,6 +23,7 @@ from cpack_lib.evaluation.diagnosis.contrast import (
 )
 from cpack_lib.evaluation.diagnosis.findings import Finding, judged
 from cpack_lib.evaluation.diagnosis.texts import beginning, missing_instruction
+from cpack_lib.model.instructions import sides
 from cpack_lib.training.settings import Settings
 from cpack_lib.work.files import read_json
 
@@ -111,13 +112,16 @@ def look_at_end(
 
 
 def read_groups(path: Path, seed: int = 0) -> pl.DataFrame:
-    """A sample of what is contrasted: query, passages (the positive first), origins of negatives or null."""
+    """A sample of what is contrasted: query, passages (the positive first), origins of negatives and task, or
+    null.
+    """
     table = pl.read_parquet(path)
     if "text_a" in table.columns:
         table = table.select(query="text_a", passages=pl.concat_list("text_b"))
-    if "origins" not in table.columns:
-        table = table.with_columns(origins=pl.lit(None, dtype=pl.List(pl.String)))
-    table = table.select("query", "passages", "origins")
+    for name, kind in (("origins", pl.List(pl.String)), ("task", pl.String)):
+        if name not in table.columns:
+            table = table.with_columns(pl.lit(None, dtype=kind).alias(name))
+    table = table.select("query", "passages", "origins", "task")
     return table.sample(min(ROWS, len(table)), seed=seed, shuffle=True)
 
 
@@ -180,11 +184,21 @@ def look_at_training(
     else:
         findings += look_at_groups(groups, settings, passages, encode)
         if prompt is not None:
-            findings.append(missing_instruction(groups["query"].to_list(), prompt))
+            findings.append(missing_instruction(as_trained(groups, settings), prompt))
     return findings, missed
 
 
+def as_trained(groups: pl.DataFrame, settings: Mapping[str, Any]) -> list[str]:
+    """The queries of groups behind what the training put before them, by their task."""
+    if settings["instructed"] == "as written":
+        return groups["query"].to_list()
+    told = (settings["instructed"], settings["instruction"], settings["language"])
+    before = {task: sides(task, *told).query for task in groups["task"].unique()}
+    return [before[task] + query for task, query in groups.select("task", "query").iter_rows()]
+
+
 def data_of(folder: Path, settings: Mapping[str, Any]) -> Path | None:
-    """The file a training reads: where it was, or beside the training if the run was moved."""
+    """The file a training reads: where it was, or in or beside the training if the run was moved."""
     given = Path(settings["data"])
-    return next((path for path in (given, folder.parent / given.name) if path.is_file()), None)
+    places = (given, folder / given.name, folder.parent / given.name)
+    return next((path for path in places if path.is_file()), None)

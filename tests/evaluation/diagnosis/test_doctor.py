@@ -232,6 +232,25 @@ def test_a_run_that_went_well_is_fine_but_for_its_easy_negatives(sound, runs, te
     assert fired(reports) == {"easy negatives": "failure"}
 
 
+@pytest.mark.parametrize(("instructed", "said"), [("searches", {}), ("every task", {}), ("no task", None)])
+def test_what_training_puts_before_queries_is_compared_with_the_prompt(
+    sound, runs, texts, groups, instructed, said
+):
+    run = runs / "demo" / "04_instruct_finetune"
+    bare = with_negatives(groups, 7).with_columns(task=pl.lit("retrieval"))
+    way = {"instructed": "as written"} if said is None else {"instructed": instructed}
+    folder = training(run, sound, bare, instruction="" if said is None else INSTRUCTION, **way)
+    (run / "groups.parquet").rename(folder / "groups.parquet")  # where a moved run has it
+    shutil.copytree(sound, run / "encoder")
+    findings = {each.name: each for each in examine("demo/04_instruct_finetune", texts)[0].findings}
+    assert not findings["missing instruction"].fires
+    prompts = json.loads((run / "encoder" / "config_sentence_transformers.json").read_text())
+    prompts["prompts"]["query"] = "别的指令："
+    (run / "encoder" / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    findings = {each.name: each for each in examine("demo/04_instruct_finetune", texts)[0].findings}
+    assert findings["missing instruction"].fires == (said is not None)
+
+
 def test_pairs_without_negatives_are_fine_in_every_respect(sound, runs, texts, groups):
     run = runs / "demo" / "03_contrast_pairs"
     pairs = groups.select(text_a="query", text_b="positive", source="source")
