@@ -37,7 +37,9 @@ def doubled_instruction(queries: Sequence[str], prompt: str) -> Finding:
 def missing_instruction(trained: Sequence[str], prompt: str) -> Finding:
     """Queries as a model was trained on them, many of which begin alike, and the prompt it is used with."""
     begin = beginning(trained)
-    lost = bool(begin) and not plain(prompt).startswith(plain(begin))
+    one, other = plain(begin), plain(prompt)  # many questions go on alike behind an instruction
+    agree = other.startswith(one) or (len(other) >= LEAST and one.startswith(other))
+    lost = bool(begin) and not agree
     share = float(np.mean([query.startswith(begin) for query in trained])) if lost else 0.0
     return judged(
         "missing instruction",

@@ -41,6 +41,13 @@ def test_an_instruction_in_training_and_not_in_the_prompt_is_missing(queries, in
     assert missing_instruction(trained, prompt="query: ").fires
 
 
+def test_questions_that_go_on_alike_behind_the_prompt_miss_nothing():
+    trained = [f"{INSTRUCTION}请问，第{number}个问题是什么？" for number in range(40)]
+    assert beginning(trained).startswith(INSTRUCTION + "请问")
+    assert not missing_instruction(trained, prompt=INSTRUCTION).fires
+    assert missing_instruction(trained, prompt="").severity == "failure"
+
+
 def test_queries_without_an_instruction_miss_none(queries):
     assert beginning(queries) == ""
     assert not missing_instruction(queries, prompt="").fires
