@@ -10,8 +10,8 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # containers know no o
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: $(READY) ## run the notebooks of PROFILE (demo), reuse what is finished, write runs/PROFILE/report.html
-	$(BIN)/cpack run $(PROFILE)
+run: $(READY) ## the recipe and its evaluation, notebooks 00 to 06, with PROFILE (demo); runs/PROFILE/report.html
+	$(BIN)/cpack run $(PROFILE) --to 06
 	$(BIN)/cpack report $(PROFILE)
 
 test: $(READY) ## style, notebook contract and all tests
@@ -24,7 +24,7 @@ test: $(READY) ## style, notebook contract and all tests
 lab: $(READY) ## open JupyterLab
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT)
 
-gallery: $(READY) ## navigation, README's table, and the executed notebooks of PROFILE as HTML
+gallery: $(READY) ## every notebook with PROFILE, executed, as a site of HTML pages
 	$(BIN)/cpack tidy
 	$(BIN)/cpack run $(PROFILE)
 	$(BIN)/cpack gallery $(PROFILE)

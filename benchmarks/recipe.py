@@ -1,15 +1,14 @@
 """The recipe's own result: scores of every stage beside lexical and random baselines, minutes, memory.
 
-`python benchmarks/recipe.py demo` runs what is not finished of the profile `demo` and writes
-results/demo.json and results/demo_scores.csv. `real` needs the folders that
-params/real/ names.
+`python benchmarks/recipe.py demo` runs what is not finished of the profile `demo`, notebooks 01 to 05, and
+writes results/demo.json and results/demo_scores.csv. `real` needs the folders that params/real/ names.
 """
 
 import sys
 
 import polars as pl
 
-from cpack_lib.work.files import ROOT, runs_folder
+from cpack_lib.work.files import ROOT
 from cpack_lib.work.launch import run_profile
 from cpack_lib.work.results import write_result
 from cpack_lib.work.runs import finished_run, read_manifest
@@ -19,6 +18,7 @@ STAGES = {
     "mean_after_contrast": "03_contrast_pairs",
     "mean_after_instruct": "04_instruct_finetune",
 }
+RECIPE = ("01_curate_pairs", *STAGES.values(), "05_evaluate_cmteb")
 MEAN = "mean_over_task_types"
 LEXICAL = ("bm25", "tfidf")
 
@@ -41,9 +41,9 @@ def figures_of(profile: str) -> dict[str, float]:
 
 
 def main(profile: str) -> None:
-    run_profile(profile)
-    folders = sorted(path.parent for path in (runs_folder() / profile).glob("*/manifest.json"))
-    manifests = [read_manifest(folder) for folder in folders]
+    for notebook in RECIPE:
+        run_profile(profile, only=notebook)
+    manifests = [read_manifest(finished_run(f"{profile}/{notebook}")) for notebook in RECIPE]
     figures = figures_of(profile)
     figures["minutes"] = round(sum(manifest["minutes"] for manifest in manifests), 1)
     figures["peak_gib"] = max(manifest["peak_gib"] for manifest in manifests)

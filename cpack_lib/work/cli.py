@@ -53,6 +53,7 @@ def carry_out(options: argparse.Namespace, home: Path) -> None:
                 options.profile,
                 only=options.only,
                 start=options.start,
+                last=options.last,
                 dry_run=options.dry_run,
                 fresh=options.fresh,
                 home=home,
@@ -101,11 +102,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the notebooks of a profile, reusing what is finished")
     run.add_argument("profile", help="a folder of params/, such as smoke or demo")
-    chosen = run.add_mutually_exclusive_group()
-    chosen.add_argument("--only", metavar="NOTEBOOK", help="this notebook alone, by name or number")
-    chosen.add_argument(
-        "--from", dest="start", metavar="NOTEBOOK", help="this notebook and all that run after it"
-    )
+    run.add_argument("--only", metavar="NOTEBOOK", help="this notebook alone, by name or number")
+    run.add_argument("--from", dest="start", metavar="NOTEBOOK", help="this notebook and those after it")
+    run.add_argument("--to", dest="last", metavar="NOTEBOOK", help="this notebook and those before it")
     run.add_argument("--dry-run", action="store_true", help="check everything and print the plan")
     run.add_argument(
         "--fresh", action="store_true", help="move the old folders to runs/.aside and start anew"

@@ -38,17 +38,19 @@ def run_profile(
     profile: str,
     only: str | None = None,
     start: str | None = None,
+    last: str | None = None,
     dry_run: bool = False,
     fresh: bool = False,
     home: Path = ROOT,
 ) -> None:
     """Run the notebooks of a profile in order, each with papermill in a fresh process, reusing finished runs.
 
-    `only` and `start` choose one notebook, or one and all after it; `fresh` moves their old folders aside.
+    `only` chooses one notebook, `start` one and all after it, `last` one and all before it; `fresh` moves
+    their old folders aside.
     ValueError before any kernel starts where a parameter or an old run stands in the way; RuntimeError
     where a notebook fails, with its cell and traceback; the notebooks after it are not started.
     """
-    steps = plan_profile(profile, only, start, fresh, home)
+    steps = plan_profile(profile, only, start, last, fresh, home)
     print(f"profile {profile}: {len(steps)} notebooks, runs in {runs_folder()}")
     width = max(len(step.name) for step in steps)
     for step in steps:

@@ -52,13 +52,19 @@ class Resolved:
 
 
 def plan_profile(
-    profile: str, only: str | None = None, start: str | None = None, fresh: bool = False, home: Path = ROOT
+    profile: str,
+    only: str | None = None,
+    start: str | None = None,
+    last: str | None = None,
+    fresh: bool = False,
+    home: Path = ROOT,
 ) -> list[Planned]:
     """The notebooks of params/<profile>/ in order; ValueError lists every parameter that cannot be.
 
     In the order of their numbers, but each after those that it reads: 00_tour after the runs it shows.
     """
-    chosen = choose(in_order([resolved(path, home) for path in profile_files(profile, home)]), only, start)
+    files = in_order([resolved(path, home) for path in profile_files(profile, home)])
+    chosen = choose(files, only, start, last)
     if problems := [problem for each in chosen for problem in each.problems]:
         raise ValueError("\n".join(problems))
     return decide_all(chosen, fresh, known={path.stem for path in (home / "notebooks").glob("*.ipynb")})
@@ -102,12 +108,14 @@ def profile_files(profile: str, home: Path) -> list[Path]:
     return files
 
 
-def choose(files: list[Resolved], only: str | None, start: str | None) -> list[Resolved]:
-    """The files that `only` or `start` leave; 03 may stand for 03_contrast_pairs."""
+def choose(files: list[Resolved], only: str | None, start: str | None, last: str | None) -> list[Resolved]:
+    """The files that `only`, or `start` and `last`, leave; 03 may stand for 03_contrast_pairs."""
     names = [each.notebook.stem for each in files]
-    if only:
-        return [files[find(names, only)]]
-    return files[find(names, start) :] if start else files
+    first = find(names, only or start) if only or start else 0
+    end = find(names, only or last) + 1 if only or last else len(files)
+    if first >= end:
+        raise ValueError(f"nothing lies from {names[first]} to {names[end - 1]}: that one runs before it")
+    return files[first:end]
 
 
 def find(names: list[str], wanted: str) -> int:

@@ -154,6 +154,10 @@ def test_a_notebook_comes_after_those_it_reads_whatever_its_number(home, write_n
     assert list(actions(home)) == ["01_first", "02_second", "00_shows", "03_third"]
     assert list(actions(home, start="02")) == ["02_second", "00_shows", "03_third"]
     assert list(actions(home, only="00")) == ["00_shows"]
+    assert list(actions(home, last="00")) == ["01_first", "02_second", "00_shows"]
+    assert list(actions(home, start="02", last="00_shows")) == ["02_second", "00_shows"]
+    with pytest.raises(ValueError, match="nothing lies from 00_shows to 02_second"):
+        actions(home, start="00", last="02")
 
 
 def test_notebooks_that_read_each_other_are_named(home, write_notebook, capfd):
