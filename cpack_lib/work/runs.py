@@ -7,6 +7,7 @@ So a folder without a manifest is never taken for a result, whenever its process
 import math
 import re
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -58,12 +59,17 @@ class Run:
             table.write_csv(self.folder / f"{name}.csv")
 
     def finish(self, **figures: float) -> None:
-        """Check this run's files and figures and write its manifest: from here on it counts as finished."""
+        """Check this run's files and figures and write its manifest: from here on it counts as finished.
+
+        Checkpoints of its trainings go, three times the size of the encoder: nothing comes back to them.
+        """
         for name, value in figures.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise ValueError(f"{self.folder}: {name} is {value!r}; finish() takes finite numbers")
         if self.finished:
             return
+        for checkpoint in self.folder.glob("*/checkpoint-*"):
+            shutil.rmtree(checkpoint)
         files = describe(self.folder, self.folder.name)
         if empty := [name for name, file in files.items() if not file["size"] and not name.endswith(".log")]:
             raise ValueError(f"{self.folder}: {', '.join(empty)} is empty; make it again before finish()")

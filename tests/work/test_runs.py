@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from cpack_lib.work import lock
-from cpack_lib.work.runs import finished_run, open_run, run_identity
+from cpack_lib.work.runs import finished_run, open_run, read_manifest, run_identity
 
 WRITER = """
 import sys, time
@@ -72,6 +72,20 @@ def test_the_manifest_lists_files_and_figures(runs):
     manifest = json.loads((run.folder / "manifest.json").read_text())
     assert set(manifest["files"]) == {"run.json", "scores.csv", "figures/curve.png", "figures/curve.svg"}
     assert manifest["figures"] == {"score": 0.5} and manifest["peak_gib"] > 0 and manifest["minutes"] >= 0
+
+
+def test_a_finished_run_keeps_no_checkpoint(runs):
+    run = open_run("03_contrast_pairs", "demo", {"rows": 1})
+    for name in (
+        "contrast/checkpoint-0000050/weights.safetensors",
+        "contrast/log.jsonl",
+        "encoder/checkpoint",
+    ):
+        (run.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.folder / name).write_text("1")
+    run.finish()
+    assert set(read_manifest(run.folder)["files"]) == {"run.json", "contrast/log.jsonl", "encoder/checkpoint"}
+    assert not list(run.folder.glob("contrast/checkpoint-*"))
 
 
 def test_unequal_parameters_are_refused_with_the_difference_and_the_remedy(runs):
