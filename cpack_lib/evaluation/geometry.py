@@ -1,38 +1,23 @@
 """The shape of an embedding space on the unit sphere. Axes: B texts or pairs, D width.
 
-Alignment and uniformity: Wang and Isola 2020 (arXiv 2005.10242), with their exponents 2 and 2.
+Alignment and uniformity stand in model.sphere, because a training's probe looks at them as well.
 """
 
 import numpy as np
 import polars as pl
 
+from cpack_lib.model.sphere import alignment, uniformity
+
+__all__ = [
+    "alignment",
+    "cosines_of_pairs",
+    "cosines_of_strangers",
+    "histogram",
+    "nearest_others",
+    "uniformity",
+    "variance_shares",
+]
 ROWS_PER_CHUNK = 1024  # whose products with all B are in memory at once
-
-
-def alignment(left: np.ndarray, right: np.ndarray) -> float:
-    """(B, D), (B, D) pairs that belong together -> mean squared distance; 0 is best, 2 is no relation."""
-    if left.shape != right.shape:
-        raise ValueError(f"pairs need two equal shapes, not {left.shape} and {right.shape}")
-    return float(np.mean(np.sum((left.astype(np.float64) - right) ** 2, axis=1)))
-
-
-def uniformity(vectors: np.ndarray) -> float:
-    """(B, D) of length one -> log of the mean of exp(-2 · squared distance) over all pairs of different rows.
-
-    0 when all vectors are one, about -4 when they cover the sphere evenly (D large); lower is more even.
-    """
-    B, total = len(vectors), 0.0
-    if B < 2:
-        raise ValueError(f"uniformity needs at least two vectors, not {B}")
-    for start in range(0, B, ROWS_PER_CHUNK):
-        cosines = vectors[start : start + ROWS_PER_CHUNK] @ vectors.T  # (chunk, B)
-        total += float(np.exp(4.0 * (cosines.astype(np.float64) - 1.0)).sum())
-    return float(np.log((total - np.exp(4.0 * (squared_lengths(vectors) - 1.0)).sum()) / (B * (B - 1))))
-
-
-def squared_lengths(vectors: np.ndarray) -> np.ndarray:
-    """(B, D) -> (B,)."""
-    return np.einsum("bd,bd->b", vectors, vectors).astype(np.float64)
 
 
 def cosines_of_pairs(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -52,3 +37,33 @@ def histogram(cosines: np.ndarray, bins: int = 50) -> pl.DataFrame:
     """Cosines -> (low, high, share) over [-1, 1]; shares add up to 1."""
     counts, edges = np.histogram(np.clip(cosines, -1.0, 1.0), bins=bins, range=(-1.0, 1.0))
     return pl.DataFrame({"low": edges[:-1], "high": edges[1:], "share": counts / max(len(cosines), 1)})
+
+
+def nearest_others(vectors: np.ndarray, count: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """(B, D) of length one -> the rows of each text's nearest others and their cosines: (B, count) each.
+
+    The nearest comes first, and no row is its own. ValueError where there are not so many others.
+    """
+    B = len(vectors)
+    if not 0 < count < B:
+        raise ValueError(f"{B} vectors have no {count} others each; give more vectors, or ask for fewer")
+    rows, cosines = np.empty((B, count), dtype=np.int64), np.empty((B, count), dtype=vectors.dtype)
+    for start in range(0, B, ROWS_PER_CHUNK):
+        part = slice(start, min(start + ROWS_PER_CHUNK, B))
+        near = vectors[part] @ vectors.T  # (chunk, B)
+        near[np.arange(part.stop - start), np.arange(start, part.stop)] = -np.inf
+        rows[part] = np.argsort(-near, axis=1, kind="stable")[:, :count]
+        cosines[part] = np.take_along_axis(near, rows[part], axis=1)
+    return rows, cosines
+
+
+def variance_shares(vectors: np.ndarray) -> np.ndarray:
+    """(B, D) -> (min(B, D),) share of the variance along each principal direction, the largest first.
+
+    All 1/D for a space that is filled evenly (B large); ValueError for vectors that are all one.
+    """
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    energy = np.linalg.svd(centred, compute_uv=False) ** 2
+    if not energy.sum() > 0:
+        raise ValueError(f"{len(vectors)} equal vectors have no variance; give different texts")
+    return energy / energy.sum()

@@ -12,6 +12,7 @@ import polars as pl
 from scipy.stats import spearmanr
 
 from cpack_lib.model.encoder import Encoder
+from cpack_lib.model.sphere import alignment, uniformity
 
 FILES = {"sts": ("sentence1", "sentence2", "score"), "retrieval": ("query", "passage")}
 DEPTH = 10  # of nDCG
@@ -39,14 +40,21 @@ class Probe:
     def scores(self, encode: Encode, instruction: str = "", alike: str = "") -> dict[str, float]:
         """probe_sts, probe_retrieval and their mean, as far as there are tables; between -1 and 1.
 
+        With a retrieval also probe_alignment of its queries with their passages, and probe_uniformity of the
+        passages: where the encoder is on the plane of Wang and Isola (2020). They are no part of the mean.
         `instruction` stands before the queries, `alike` before both texts of a scored pair.
         """
-        measures = {
-            "sts": partial(rank_correlation, instruction=alike),
-            "retrieval": partial(ndcg, instruction=instruction),
-        }
-        found = {f"probe_{name}": measures[name](rows, encode) for name, rows in self.tables.items()}
-        return found | {"probe_mean": sum(found.values()) / len(found)}
+        found, places = {}, {}
+        if "sts" in self.tables:
+            found["probe_sts"] = rank_correlation(self.tables["sts"], encode, alike)
+        if "retrieval" in self.tables:
+            rows = self.tables["retrieval"]
+            queries = encode(rows["query"].to_list(), prompt=instruction)  # (N, D)
+            passages = encode(rows["passage"].to_list())
+            found["probe_retrieval"] = ndcg(queries, passages)
+            places["probe_alignment"] = alignment(queries, passages)
+            places["probe_uniformity"] = uniformity(passages)
+        return found | {"probe_mean": sum(found.values()) / len(found)} | places
 
 
 def table(folder: Path, name: str) -> Path:
@@ -71,10 +79,11 @@ def rank_correlation(rows: pl.DataFrame, encode: Encode, instruction: str = "") 
     return float(spearmanr(cosines, rows["score"].to_numpy()).statistic)
 
 
-def ndcg(rows: pl.DataFrame, encode: Encode, instruction: str = "") -> float:
-    """nDCG@10 with one right passage for each query; of passages that score the same, it comes last."""
-    queries = encode(rows["query"].to_list(), prompt=instruction)  # (N, D)
-    passages = encode(rows["passage"].to_list())
+def ndcg(queries: np.ndarray, passages: np.ndarray) -> float:
+    """nDCG@10, (N, D) and (N, D): of each query the passage in its row alone is right.
+
+    Of passages that score the same, it comes last.
+    """
     own = np.einsum("nd,nd->n", queries, passages)
     gains = []
     for start in range(0, len(queries), QUERIES_AT_A_TIME):

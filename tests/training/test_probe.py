@@ -67,6 +67,11 @@ def test_the_scores_are_those_of_loops(folder, monkeypatch, at_a_time):
     asked = vectors(retrieval["query"], prompt="问：")
     assert found["probe_retrieval"] == pytest.approx(slow_ndcg(asked, vectors(retrieval["passage"])))
     assert found["probe_mean"] == pytest.approx((found["probe_sts"] + found["probe_retrieval"]) / 2)
+    told = vectors(retrieval["passage"])
+    apart = [sum((x - y) ** 2 for x, y in zip(*pair, strict=True)) for pair in zip(asked, told, strict=True)]
+    assert found["probe_alignment"] == pytest.approx(sum(apart) / 20)
+    kernel = [math.exp(-2 * ((told[i] - told[j]) ** 2).sum()) for i in range(20) for j in range(20) if i != j]
+    assert found["probe_uniformity"] == pytest.approx(math.log(sum(kernel) / len(kernel)))
 
 
 def test_texts_that_are_alike_may_have_an_instruction_too(folder):
@@ -98,7 +103,8 @@ def test_a_run_is_looked_at_behind_its_own_instructions(settled, tmp_path, folde
 
 def test_an_encoder_that_gives_all_texts_one_vector_scores_nothing(folder):
     found = Probe(folder).scores(lambda texts, prompt="": np.ones((len(texts), 4)) / 2)
-    assert found == {"probe_sts": 0.0, "probe_retrieval": 0.0, "probe_mean": 0.0}
+    scores = {"probe_sts": 0.0, "probe_retrieval": 0.0, "probe_mean": 0.0}
+    assert found == scores | {"probe_alignment": 0.0, "probe_uniformity": pytest.approx(0.0)}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from cpack_lib.work.files import runs_folder
 from cpack_lib.work.notebooks import opening
 from cpack_lib.work.pages import standalone
 from cpack_lib.work.pages.contents import anchored, sections
+from cpack_lib.work.pages.maps import taken_out
 
 SCRIPT, WIDGET = "application/javascript", "application/vnd.jupyter.widget-view+json"
 IN_PLACE = "*Here JupyterLab shows something to be used: a box to type into, a slider, a bar.*"
@@ -69,7 +70,10 @@ def write_gallery(run: str) -> Path:
     for before, copy, entry, after in zip(
         [None, *entries], copies, entries, [*entries[1:], None], strict=False
     ):
-        inside = body(nbformat.read(copy, as_version=4), copy.parent, names)
+        notebook = nbformat.read(copy, as_version=4)
+        for name, framed in pages_of_their_own(notebook, copy.stem).items():
+            (folder / name).write_text(framed, "utf-8")
+        inside = body(notebook, copy.parent, names)
         parts = list(sections(inside["body"]))
         texts += [asdict(part) | {"page": entry["page"], "notebook": entry["title"]} for part in parts]
         ways = {"before": before, "after": after, "contents": [part for part in parts if part.level > 1]}
@@ -109,6 +113,18 @@ def thumbnail(notebook: NotebookNode) -> str:
     image.thumbnail((THUMBNAIL, image.height))
     image.save(small, format="png")
     return standalone.data_uri(small.getvalue(), "image/png")
+
+
+def pages_of_their_own(notebook: NotebookNode, stem: str) -> dict[str, str]:
+    """File name -> page, of each page that an output shows in a frame; in its place stands a link to it."""
+    found: dict[str, str] = {}
+    for output in chain.from_iterable(cell.get("outputs", []) for cell in notebook.cells):
+        if framed := taken_out(output.get("data", {}).get("text/html", "")):
+            title, page = framed
+            name = f"{stem}_page{len(found) + 1}.html"
+            found[name] = page
+            output["data"] = NotebookNode({"text/markdown": f"[Open the page: {title}]({name})"})
+    return found
 
 
 def body(notebook: NotebookNode, folder: Path, names: Collection[str]) -> dict[str, Markup]:
