@@ -7,7 +7,7 @@ Axes: N texts, k neighbours.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
@@ -100,7 +100,7 @@ def as_data(one: Map) -> dict[str, object]:
 class Framed:
     """A page within a notebook's output: it runs in a frame of its own and reaches nothing around it."""
 
-    page: str
+    page: str = field(repr=False)
     title: str
     height: int  # px
 
