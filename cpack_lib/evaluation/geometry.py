@@ -1,22 +1,11 @@
 """The shape of an embedding space on the unit sphere. Axes: B texts or pairs, D width.
 
-Alignment and uniformity stand in model.sphere, because a training's probe looks at them as well.
+Alignment and uniformity stand in model/sphere.py, because a training's probe looks at them as well.
 """
 
 import numpy as np
 import polars as pl
 
-from cpack_lib.model.sphere import alignment, uniformity
-
-__all__ = [
-    "alignment",
-    "cosines_of_pairs",
-    "cosines_of_strangers",
-    "histogram",
-    "nearest_others",
-    "uniformity",
-    "variance_shares",
-]
 ROWS_PER_CHUNK = 1024  # whose products with all B are in memory at once
 
 

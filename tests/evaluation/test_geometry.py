@@ -7,14 +7,12 @@ import pytest
 
 from cpack_lib.evaluation import geometry
 from cpack_lib.evaluation.geometry import (
-    alignment,
     cosines_of_strangers,
     histogram,
     nearest_others,
-    uniformity,
     variance_shares,
 )
-from cpack_lib.model.sphere import ROWS_PER_CHUNK
+from cpack_lib.model.sphere import ROWS_PER_CHUNK, alignment, uniformity
 
 
 def on_sphere(rows, width, seed=0):

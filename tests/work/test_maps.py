@@ -164,6 +164,7 @@ def test_a_frame_holds_the_page_and_gives_it_back():
     assert 'sandbox="allow-scripts"' in output and EVIL not in output
     assert taken_out("<table><tr><td>&lt;iframe</td></tr></table>") is None
     assert taken_out('<iframe src="https://example.org"></iframe>') is None
+    assert taken_out('<iframe srcdoc="&lt;script&gt;1&lt;/script&gt;"></iframe>') is None  # no policy of ours
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from cpack_lib.evaluation.diagnosis.measures import (
     skewness,
     surely,
 )
-from cpack_lib.evaluation.geometry import uniformity
+from cpack_lib.model.sphere import uniformity
 
 NEIGHBOURS = 10
 SHORTEST = 16  # characters of a text that is cut in halves

@@ -115,8 +115,9 @@ def framed(page: str, title: str, height: int = 900) -> Framed:
 
 
 def taken_out(output: str) -> tuple[str, str] | None:
-    """Title and page of an output that is a frame; None for any other HTML."""
+    """Title and page of an output that is a frame with a page of ours; None for any other HTML."""
     if not output.lstrip().startswith("<iframe"):
         return None
     frame = markup.fragment_fromstring(output.strip())
-    return (frame.get("title", "page"), page) if (page := frame.get("srcdoc")) else None
+    page = frame.get("srcdoc", "")
+    return (frame.get("title", "page"), page) if standalone.POLICY in page else None

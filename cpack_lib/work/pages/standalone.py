@@ -15,6 +15,7 @@ from cpack_lib.work.figures import packaged_font
 
 TEMPLATES = Path(__file__).with_name("templates")
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".woff": "font/woff"}
+POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none';"""  # of every page.html
 FIRST_CHINESE = 0x2E80  # CJK radicals; everything from here on comes from the embedded font
 
 
