@@ -4,7 +4,7 @@ The table is that of `cpack results NAME`: a row for each score and each figure 
 has fewer columns (KEPT), because what leads back to a run means nothing elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +127,3 @@ def only(scores: pl.DataFrame, **places: Any) -> pl.DataFrame:
         told = ", ".join(f"{name}={value}" for name, value in places.items())
         raise ValueError(f"the sweep has no point with {told}")
     return found.drop(*places)
-
-
-def as_row(values: Mapping[str, Any]) -> str:
-    """Places as one text, such as rows_per_step=256, budget=equal pairs."""
-    return ", ".join(f"{name}={value}" for name, value in values.items())
