@@ -17,7 +17,8 @@ import polars as pl
 from cpack_lib.corpus import curate as pipeline
 from cpack_lib.corpus.clean.contamination import Outside, decontamination
 from cpack_lib.corpus.clean.funnel import apply
-from cpack_lib.corpus.clean.rules import PAIRS, RULES, SET, TEXTS
+from cpack_lib.corpus.clean.rule import PAIRS, SET, TEXTS
+from cpack_lib.corpus.clean.rules import RULES
 from cpack_lib.corpus.clean.text import REPAIRS
 from cpack_lib.corpus.copies.keys import First, copies, pair_keys, text_keys
 from cpack_lib.corpus.copies.near import Near, near_copies

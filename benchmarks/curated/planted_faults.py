@@ -16,7 +16,8 @@ from pathlib import Path
 
 import polars as pl
 
-from cpack_lib.corpus.clean.rules import DOCUMENTS, LINES, RULES, SET, TEXTS
+from cpack_lib.corpus.clean.rule import DOCUMENTS, LINES, SET, TEXTS
+from cpack_lib.corpus.clean.rules import RULES
 from cpack_lib.corpus.clean.text import normalised
 from cpack_lib.corpus.copies.keys import copies
 from cpack_lib.corpus.copies.near import near_copies

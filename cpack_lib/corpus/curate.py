@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from cpack_lib.corpus.clean.funnel import summed
-from cpack_lib.corpus.clean.rules import KEPT, PAGES, SIDES, STAGES, Judge, Rule
+from cpack_lib.corpus.clean.rule import KEPT, PAGES, SIDES, STAGES, Judge, Rule
 from cpack_lib.corpus.clean.text import REPAIRS, Repair
 from cpack_lib.corpus.copies.keys import First
 from cpack_lib.corpus.copies.near import Near
@@ -41,20 +41,22 @@ def curate(
     kinds: Iterable[str] = tuple(MAKERS),
     repairs: Sequence[Repair] = REPAIRS,
     workers: int | str = 1,
+    code: str = "zh",
 ) -> pl.DataFrame:
     """Write pairs/, texts/, rejected/ (Parquet shards) and funnel.csv into the folder; the funnel.
 
     `rules` judge the rows of a shard, in their order within each stage; `copies` those of the whole set after
-    them; `kinds` are the makers of `pairs.MAKERS` to use, `repairs` what mends every text. `workers` is as
-    in `pool.each`; rules of the stage KEPT, which may hold an encoder, are asked in this process. A killed
-    run, called again, goes on.
+    them; `kinds` are the makers of `pairs.MAKERS` to use, `repairs` what mends every text, `code` the
+    language whose forms the makers look for. `workers` is as in `pool.each`; rules of the stage KEPT, which
+    may hold an encoder, are asked in this process. A killed run, called again, goes on.
     """
     first, last = ([rule for rule in rules if (rule.stage == KEPT) == late] for late in (False, True))
     kinds, told = tuple(kinds), [(rule.stage, rule.name, mark_of(rule)) for rule in [*first, *copies]]
-    recipe = [told, kinds, [repair.name for repair in repairs], CODE]
+    recipe = [told, kinds, [repair.name for repair in repairs], code, CODE]
+    judging = {"rules": first, "repairs": repairs}
     treats = [
-        ("documents", partial(treat_documents, rules=first, kinds=kinds, repairs=repairs), documents),
-        ("pairs", partial(treat_pairs, rules=first, repairs=repairs), extra_pairs),
+        ("documents", partial(treat_documents, kinds=kinds, code=code, **judging), documents),
+        ("pairs", partial(treat_pairs, **judging), extra_pairs),
     ]
     with ready(workers):
         tasks = part_tasks(folder / ".parts", treats, copies, digest(recipe))

@@ -16,7 +16,7 @@ import polars as pl
 import xxhash
 
 from cpack_lib.corpus.clean.funnel import ASIDE, COUNTS, apply, as_aside, counted
-from cpack_lib.corpus.clean.rules import KEPT, SET, TEXTS, Judge
+from cpack_lib.corpus.clean.rule import KEPT, SET, TEXTS, Judge
 from cpack_lib.corpus.copies.keys import First
 from cpack_lib.corpus.copies.near import Near
 from cpack_lib.corpus.copies.runs import Place

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from cpack_lib.corpus.clean.funnel import ASIDE, COUNTS, apply, as_aside, counted
-from cpack_lib.corpus.clean.rules import DOCUMENTS, LINES, PAGES, PAIRS, SIDES, TEXTS, Judge
+from cpack_lib.corpus.clean.rule import DOCUMENTS, LINES, PAGES, PAIRS, SIDES, TEXTS, Judge
 from cpack_lib.corpus.clean.text import REPAIRS, Repair
 from cpack_lib.corpus.copies.keys import pair_keys, text_keys
 from cpack_lib.corpus.structure.markup import CODE, HEADING
@@ -39,13 +39,18 @@ def treat_documents(
     rules: list[Judge],
     kinds: Iterable[str] = tuple(MAKERS),
     repairs: Sequence[Repair] = REPAIRS,
+    code: str = "zh",
 ) -> Treated:
-    """Documents to pages, and the pages, lines and documents that the rules leave, to pairs."""
+    """Documents to pages, and the pages, lines and documents that the rules leave, to pairs.
+
+    `code` is the language of the documents.
+    """
     blocks, page_counts = read_pages(shard, repairs)
     left, line_counts, line_aside = apply(rules, LINES, blocks.with_columns(characters=SIZE))
     documents, document_counts, document_aside = apply(rules, DOCUMENTS, as_documents(shard, blocks, left))
     left = left.filter(pl.col("document").is_in(documents["document"].implode()))
-    pairs, pair_counts, pair_aside = judged_pairs(named(pairs_of(left, kinds), shard), rules, repairs)
+    made = named(pairs_of(left, kinds, code=code), shard)
+    pairs, pair_counts, pair_aside = judged_pairs(made, rules, repairs)
     texts, text_counts, text_aside = judged_texts(named(passages(left), shard), rules)
     aside = [named(as_aside(rows), shard) for rows in line_aside + document_aside]
     aside += map(as_aside, pair_aside + text_aside)

@@ -16,7 +16,7 @@ from cpack_lib.corpus.clean.contamination import (
     overlaps,
 )
 from cpack_lib.corpus.clean.evaluation_index import COMMON, RUN, WINDOW, folds_of, indexed
-from cpack_lib.corpus.clean.rules import PAIRS, TEXTS
+from cpack_lib.corpus.clean.rule import PAIRS, TEXTS
 from cpack_lib.corpus.clean.text import normalised
 from cpack_lib.corpus.copies.keys import pair_keys, text_keys
 from cpack_lib.work.files import ROOT
@@ -81,7 +81,10 @@ def test_the_tasks_are_named(tmp_path):
 
 
 def test_what_is_cut_out_of_an_evaluation_text_goes_and_so_does_what_cites_one(quoted, passages, draw):
-    cut, whole = passages[0][100 : 100 + LEAST + 2 * MARGIN], text(draw, 400) + passages[1] + text(draw, 400)
+    cut, whole = (
+        passages[0][100 : 100 + LEAST * RUN + 2 * MARGIN],
+        text(draw, 400) + passages[1] + text(draw, 400),
+    )
     assert stays(quoted, cut, whole, passages[2].replace(passages[2][150], "，"), text(draw, 300)) == [
         False,
         False,
@@ -95,12 +98,12 @@ def test_what_is_cut_out_of_an_evaluation_text_goes_and_so_does_what_cites_one(q
 
 
 def test_a_name_in_both_is_no_evidence(tmp_path, draw):
-    name = text(draw, LEAST - 1)  # longer than a run, shorter than two
+    name = text(draw, LEAST * RUN - 1)  # longer than a run, shorter than two
     title, passage = name + "第三条", name + text(draw, 150)
     rule = Unquoted(TEXTS, indexed([("law", pl.Series([passage]))], tmp_path))
     assert stays(rule, title, name, name + text(draw, 60)) == [True] * 3
-    both = passage[: LEAST + MARGIN] + text(draw, 150)  # more than a name, less than half of either
-    assert stays(rule, both, passage[: LEAST + MARGIN]) == [True, False]
+    both = passage[: LEAST * RUN + MARGIN] + text(draw, 150)  # more than a name, less than half of either
+    assert stays(rule, both, passage[: LEAST * RUN + MARGIN]) == [True, False]
 
 
 def test_a_short_text_goes_where_it_is_half_of_both(tmp_path, draw):

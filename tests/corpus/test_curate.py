@@ -14,7 +14,8 @@ from datasets import load_dataset
 from cpack_lib.corpus import curate as module
 from cpack_lib.corpus.clean.contamination import decontamination
 from cpack_lib.corpus.clean.relevance import Relevant
-from cpack_lib.corpus.clean.rules import KEPT, PAIRS, RULES, SET, STAGES, chosen
+from cpack_lib.corpus.clean.rule import KEPT, PAIRS, SET, STAGES
+from cpack_lib.corpus.clean.rules import RULES, chosen
 from cpack_lib.corpus.copies.keys import First, copies
 from cpack_lib.corpus.copies.near import near_copies
 from cpack_lib.corpus.curate import curate

@@ -10,7 +10,6 @@ import pytest
 from cpack_lib.corpus.clean import evaluation_index
 from cpack_lib.corpus.clean.evaluation_index import (
     COMMON,
-    REACH,
     RUN,
     WINDOW,
     folds_of,
@@ -22,6 +21,7 @@ from cpack_lib.corpus.clean.evaluation_index import (
 from cpack_lib.corpus.copies.grams import grams
 from cpack_lib.corpus.copies.keys import text_keys
 
+REACH = RUN + WINDOW - 1
 LETTERS = folds_of(pl.Series(map(chr, range(0x4E00, 0x5A00)))).unique(maintain_order=True).to_list()
 
 

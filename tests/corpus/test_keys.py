@@ -11,7 +11,7 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpack_lib.corpus.clean.rules import SET
+from cpack_lib.corpus.clean.rule import SET
 from cpack_lib.corpus.copies.keys import BETWEEN, First, pair_keys, text_keys
 from cpack_lib.corpus.copies.runs import Place
 

@@ -6,9 +6,11 @@ import polars as pl
 import pytest
 
 from cpack_lib.corpus import world
-from cpack_lib.corpus.clean.rules import DOCUMENTS, PAIRS, chosen, chosen_repairs
+from cpack_lib.corpus.clean.rule import DOCUMENTS, PAIRS
+from cpack_lib.corpus.clean.rules import chosen, chosen_repairs
 from cpack_lib.corpus.languages import LANGUAGES, is_written, language, main_language, written_share
 from cpack_lib.corpus.read.sources import open_table
+from cpack_lib.corpus.world.documents import FAULT_SHARES
 from cpack_lib.corpus.world.facts import LANGUAGES as SPOKEN
 
 TEXTS = {
@@ -57,10 +59,17 @@ def test_a_language_that_is_not_there_is_named_with_those_that_are():
 
 
 def test_the_rules_change_their_language_and_keep_their_places():
-    before, after = chosen([]), chosen(["language=en", "short=60"])
+    before, after = chosen([]), chosen(["language=en", "site=90"])
     assert [rule.name.replace("chinese", "english") for rule in before] == [rule.name for rule in after]
-    assert next(rule.limit for rule in after if rule.name == "english") == language("en").least
-    assert chosen_repairs(["language=en"]) == chosen_repairs([])
+    limits, chinese = ({rule.name: rule.limit for rule in rules} for rules in (after, before))
+    assert limits["english"] == language("en").least and limits["site"] == 90
+    assert (
+        limits["advert"] == language("en").spread * chinese["advert"] and limits["again"] == chinese["again"]
+    )
+    mended = chosen_repairs(["language=en"])
+    assert [repair.name for repair in mended] == [repair.name for repair in chosen_repairs([])]
+    assert chosen_repairs(["language=zh"]) == chosen_repairs([])
+    assert [repair.name for repair in chosen_repairs(["language=en", "masked=off"])][-1] != "masked"
     with pytest.raises(ValueError, match="language is 'xx'"):
         chosen(["language=xx"])
     with pytest.raises(ValueError, match="changes no rule"):
@@ -92,8 +101,7 @@ def test_the_english_world_is_english_and_the_same_from_one_seed(kind):
 def test_english_pages_have_faults_and_copies_that_name_their_original():
     pages = next(world.tables("documents", 2_000, seed=1, language="en"))
     counts = dict(pages["truth_kind"].value_counts().rows())
-    assert {"clean", "exact_copy", "near_copy", "foreign", "mismatch"} <= counts.keys()
-    assert "advert" not in counts and counts["clean"] > 1_200
+    assert counts.keys() == {"clean", *FAULT_SHARES} and counts["clean"] > 1_000
     rows = {row["id"]: row for row in pages.iter_rows(named=True)}
     for row in pages.filter(pl.col("truth_kind") == "exact_copy").iter_rows(named=True):
         assert rows[row["truth_of"]]["text"] == row["text"] and rows[row["truth_of"]]["truth_kind"] == "clean"

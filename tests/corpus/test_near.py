@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cpack_lib.corpus.clean.rules import SET, TEXTS
+from cpack_lib.corpus.clean.rule import SET, TEXTS
 from cpack_lib.corpus.copies import near, runs
 from cpack_lib.corpus.copies.minhash import NGRAM, band_keys, bands, bare, jaccard, likeness, minima, sketches
 from cpack_lib.corpus.copies.near import Near, later_ones, meetings, near_copies

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpack_lib.corpus.clean import noise
+from cpack_lib.corpus.languages import LANGUAGES
 
 SPOKEN = "今天的菜很好吃，大家都说盐水泡得正好，坛子也洗得干净。"
 
@@ -64,8 +65,10 @@ def test_a_flood_ends_with_its_text():
     assert measured(noise.flooded_share, "哈" * 6, "哈" * 6, "", "哈" * 20)[:3] == [0.0, 0.0, 0.0]
 
 
-def test_words_of_spam_are_listed_once():
-    assert 60 <= len(noise.SPAM) == len(set(noise.SPAM)) <= 100 and all(len(word) > 1 for word in noise.SPAM)
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_words_of_spam_are_listed_once(code):
+    words = LANGUAGES[code].noise.spam
+    assert 50 <= len(words) == len(set(words)) <= 100 and all(len(word) > 1 for word in words)
 
 
 WORDS = st.lists(st.sampled_from(["百家乐", "时时彩", "办证", SPOKEN]), max_size=12).map("，".join)

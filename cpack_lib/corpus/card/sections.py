@@ -25,7 +25,7 @@ from cpack_lib.corpus.card.tally import (
 )
 from cpack_lib.corpus.clean.contamination import EXACT, STRETCH
 from cpack_lib.corpus.clean.funnel import SUMS
-from cpack_lib.corpus.clean.rules import KEPT, TEXTS, Judge
+from cpack_lib.corpus.clean.rule import KEPT, TEXTS, Judge
 from cpack_lib.corpus.copies.keys import copies
 from cpack_lib.corpus.copies.near import near_copies
 

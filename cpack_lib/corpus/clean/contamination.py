@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from cpack_lib.corpus.clean.evaluation_index import (
-    RUN,
     Evaluation,
     folds_of,
     indexed,
@@ -24,11 +23,11 @@ from cpack_lib.corpus.clean.evaluation_index import (
     winnowed,
 )
 from cpack_lib.corpus.clean.evaluation_texts import evaluation_texts
-from cpack_lib.corpus.clean.rules import PAIRS, TEXTS
+from cpack_lib.corpus.clean.rule import PAIRS, TEXTS
 from cpack_lib.corpus.copies.keys import keys_of
 
-SHARE = 0.5  # of the longer text covered; of the shorter one, if LEAST characters are
-LEAST = 2 * RUN  # characters; below them lie the names of laws, and descriptions that stand for a name
+SHARE = 0.5  # of the longer text covered; of the shorter one, if so many runs are:
+LEAST = 2  # runs; below them lie the names of laws, and descriptions that stand for a name
 SIDES = {"a_key": "text_a", "b_key": "text_b", "text_key": "text"}
 BETWEEN = "; "  # the tasks that a row was found in
 EXAMPLE = 120  # characters
@@ -84,16 +83,20 @@ class Unseen(Outside):
 class Unquoted(Outside):
     """No side may share with an evaluation text stretches that cover SHARE of the longer of the two texts.
 
-    Or of the shorter, if LEAST characters are covered. The edges of a stretch may go uncounted, up to 8
+    Or of the shorter, if LEAST runs are covered. The edges of a stretch may go uncounted, up to 8
     characters each, so SHARE is a lower bound of what is shared.
     """
 
     stage: str
     evaluation: Evaluation
     name: str = STRETCH
-    reason: str = (
-        f"runs of {RUN} characters of an evaluation text are half of both, or {LEAST} and half of one"
-    )
+
+    @property
+    def reason(self) -> str:
+        """What the card says of it."""
+        run = self.evaluation.run
+        enough = f"half of both, or {LEAST * run} and half of one"
+        return f"runs of {run} characters of an evaluation text are {enough}"
 
     def found(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """(rows, tasks) of sides with enough of an evaluation text, or enough in one."""
@@ -103,7 +106,8 @@ class Unquoted(Outside):
             shared = overlaps(folds, self.evaluation)
             own = folds.str.len_chars().gather(shared["row"])
             other = pl.Series(self.evaluation.array("text_lengths")[shared["text"]])
-            enough = shared.filter(is_enough(shared["covered"], own, other))
+            least = LEAST * self.evaluation.run
+            enough = shared.filter(is_enough(shared["covered"], own, other, least))
             rows.append(enough["row"].to_numpy())
             tasks.append(self.evaluation.array("text_tasks")[enough["text"]])
         return np.concatenate(rows), np.concatenate(tasks)
@@ -120,29 +124,31 @@ def present(frame: pl.DataFrame, names: Iterable[str]) -> list[str]:
 
 def overlaps(folds: pl.Series, evaluation: Evaluation) -> pl.DataFrame:
     """row, text (the number of an evaluation text), covered: the characters of the row in shared runs."""
-    hashes, rows, places = winnowed(folds)
+    run = evaluation.run
+    hashes, rows, places = winnowed(folds, run)
     asked, kept = meetings(evaluation.array("runs"), hashes)
     met = {"row": rows[asked], "text": evaluation.array("run_texts")[kept], "place": places[asked]}
-    further = pl.col("place").diff().clip(upper_bound=RUN).sum()
-    return pl.DataFrame(met).sort("row", "text", "place").group_by("row", "text").agg(covered=RUN + further)
+    further = pl.col("place").diff().clip(upper_bound=run).sum()
+    return pl.DataFrame(met).sort("row", "text", "place").group_by("row", "text").agg(covered=run + further)
 
 
-def is_enough(covered: pl.Series, own: pl.Series, other: pl.Series) -> pl.Series:
-    """Whether what is covered is evidence, of texts of these two lengths."""
+def is_enough(covered: pl.Series, own: pl.Series, other: pl.Series, least: int) -> pl.Series:
+    """Whether what is covered is evidence, of texts of these two lengths: of the shorter if it is `least`."""
     lengths = pl.DataFrame({"covered": covered, "own": own, "other": other})
     shorter, longer = pl.min_horizontal("own", "other"), pl.max_horizontal("own", "other")
-    cited = (pl.col("covered") >= LEAST) & (pl.col("covered") >= SHARE * shorter)
+    cited = (pl.col("covered") >= least) & (pl.col("covered") >= SHARE * shorter)
     return lengths.select((pl.col("covered") >= SHARE * longer) | cited).to_series()
 
 
-def decontamination(name: str, folder: Path, seed: int = 0) -> list[Outside]:
+def decontamination(name: str, folder: Path, seed: int = 0, code: str = "zh") -> list[Outside]:
     """The rules that keep `evaluation_texts(name)` out of pairs and texts; none for an empty name.
 
-    What they look up is written below the folder, which every worker must be able to read.
+    `code` is the language of these texts. What the rules look up is written below the folder, which every
+    worker must be able to read.
     """
     if not name:
         return []
-    evaluation = indexed(evaluation_texts(name, seed), folder)
+    evaluation = indexed(evaluation_texts(name, seed), folder, code)
     return [rule(stage, evaluation) for stage in (PAIRS, TEXTS) for rule in (Unseen, Unquoted)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from cpack_lib.corpus.clean.rules import Judge, Tells
+from cpack_lib.corpus.clean.rule import Judge, Tells
 
 SUMS = ["rows_in", "rows_out", "characters_in", "characters_out"]
 COUNTS = dict.fromkeys(["stage", "rule", "source"], pl.String) | dict.fromkeys(SUMS, pl.Int64)

@@ -1,69 +1,35 @@
 """The rules of curation: named reasons to set a line, a document or a pair aside, each with its default.
 
-A rule says of every row of a frame whether it stays. So do `keys.First`, `contamination.Unseen` and
-`relevance.Relevant`: whatever has a name, a stage, a reason and `judge` can stand in the pipeline's list.
+Those that know a language are in `spoken`; here are the rest, their order, and how they are changed.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial
-from typing import Protocol, runtime_checkable
 
 import polars as pl
 
-from cpack_lib.corpus.clean.noise import ADVERT, CONTACT, SITE, flooded_share, repeated_share, spam_score
-from cpack_lib.corpus.clean.text import REPAIRS, Repair, broken_share, characters, folded, symbol_share
-from cpack_lib.corpus.languages import language, written_share
+from cpack_lib.corpus.clean.noise import flooded_share, repeated_share
+from cpack_lib.corpus.clean.rule import DOCUMENTS, LINES, PAIRS, STAGES, Rule
+from cpack_lib.corpus.clean.spoken import larger, spoken_rules
+from cpack_lib.corpus.clean.text import (
+    REPAIRS,
+    Repair,
+    broken_share,
+    characters,
+    folded,
+    repairs_in,
+    symbol_share,
+)
 
-STAGES = ("pages", "lines", "documents", "sides", "pairs", "set", "kept", "texts")  # in order of work
-PAGES, LINES, DOCUMENTS, SIDES, PAIRS, SET, KEPT, TEXTS = STAGES
 SPOKEN = "language="  # a change of the rules that names the language
 NUMBER = re.compile(r"\d+(\.\d+)?")
 BARE = r"^(?:https?://\S+|[\p{N}\p{P}\p{S}\s]+)$"
 COME_AGAIN = ("heading", "question", "query")  # lines that a page may repeat
 SHORTEST_EXAMPLE = 8  # characters of a row set aside that shows why
 A, B, TEXT = pl.col("text_a"), pl.col("text_b"), pl.col("text")
-
-
-class Judge(Protocol):
-    """What the pipeline needs of a rule."""
-
-    name: str
-    stage: str
-    reason: str
-
-    def judge(self, frame: pl.DataFrame) -> pl.Series:
-        """Whether each row stays."""
-
-
-@runtime_checkable
-class Tells(Protocol):
-    """A rule that says more of the rows it sets aside than its name."""
-
-    def detail(self, aside: pl.DataFrame) -> pl.Series:
-        """What each row was set aside for, a text."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule for one shard: `keeps` makes of the limit an expression that is true for the rows that stay."""
-
-    name: str
-    stage: str
-    reason: str
-    keeps: Callable[[float | None], pl.Expr]
-    limit: float | None = None
-
-    def judge(self, frame: pl.DataFrame) -> pl.Series:
-        """Whether each row stays."""
-        return frame.select(self.keeps(self.limit).alias(self.name)).to_series()
-
-
-def longer_or_without(pattern: str) -> Callable[[float], pl.Expr]:
-    """Lines without the pattern; longer ones stay, because they hold more than that."""
-    return lambda longest: ~TEXT.str.contains(pattern) | (TEXT.str.len_chars() > longest)
+CHINESE = spoken_rules("zh")
 
 
 def once(times: float) -> pl.Expr:
@@ -79,21 +45,6 @@ def not_everywhere(share: float) -> pl.Expr:
     return (pl.col("kind") == "heading") | (documents.over("source", "text") <= most)
 
 
-def larger(measure: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
-    """The larger of a pair's two measures."""
-    return pl.max_horizontal(measure(A), measure(B))
-
-
-def language_rule(code: str, stage: str) -> Rule:
-    """The rule of a language, for documents or for pairs, of which one side is enough."""
-    own, share = language(code), partial(written_share, code=code)
-    name, told = own.name.lower(), f"share of the letters and digits is {own.name}"
-    if stage == PAIRS:
-        keeps = lambda least: larger(share) >= least  # noqa: E731
-        return Rule(f"{name} sides", PAIRS, f"in neither side this {told}", keeps, own.least)
-    return Rule(name, DOCUMENTS, f"less than this {told}", lambda least: share(TEXT) >= least, own.least)
-
-
 RULES = [
     Rule(
         "wordless",
@@ -102,21 +53,9 @@ RULES = [
         lambda least: TEXT.str.count_matches(r"[\p{L}\p{N}]") >= least,
         1,
     ),
-    Rule(
-        "site",
-        LINES,
-        "words of the site, not of its author, in a line up to this long",
-        longer_or_without(SITE),
-        60,
-    ),
-    Rule(
-        "contact",
-        LINES,
-        "a telephone, mail or account in a line up to this long",
-        longer_or_without(CONTACT),
-        120,
-    ),
-    Rule("advert", LINES, "an offer in a line up to this long", longer_or_without(ADVERT), 80),
+    CHINESE["site"],
+    CHINESE["contact"],
+    CHINESE["advert"],
     Rule("again", LINES, "the same line more often than this in one document", once, 1),
     Rule(
         "everywhere",
@@ -132,7 +71,7 @@ RULES = [
         lambda least: pl.col("lines_after") >= least * pl.col("lines_before"),
         0.5,
     ),
-    Rule("short", DOCUMENTS, "fewer characters than this", lambda least: characters(TEXT) >= least, 30),
+    CHINESE["short"],
     Rule(
         "broken",
         DOCUMENTS,
@@ -147,7 +86,7 @@ RULES = [
         lambda most: TEXT.str.contains(r"[。！？!?]|[.…](\s|$)") | (TEXT.str.count_matches("\n") < most),
         4,
     ),
-    language_rule("zh", DOCUMENTS),
+    CHINESE["chinese"],
     Rule(
         "symbols",
         DOCUMENTS,
@@ -169,13 +108,7 @@ RULES = [
         lambda most: flooded_share(TEXT) <= most,
         0.3,
     ),
-    Rule(
-        "spam",
-        DOCUMENTS,
-        "more words of spam and abuse per 100 characters than this",
-        lambda most: spam_score(TEXT) <= most,
-        2.5,
-    ),
+    CHINESE["spam"],
     Rule(
         "short sides",
         PAIRS,
@@ -183,13 +116,7 @@ RULES = [
         lambda least: (characters(A) >= least) & (characters(B) >= least),
         1,
     ),
-    Rule(
-        "long sides",
-        PAIRS,
-        "a side with more characters than this",
-        lambda most: larger(lambda side: side.str.len_chars()) <= most,
-        4000,
-    ),
+    CHINESE["long sides"],
     Rule(
         "broken sides",
         PAIRS,
@@ -197,7 +124,7 @@ RULES = [
         lambda most: broken_share(A + B) <= most,
         0.2,
     ),
-    language_rule("zh", PAIRS),
+    CHINESE["chinese sides"],
     Rule(
         "symbol sides",
         PAIRS,
@@ -205,17 +132,7 @@ RULES = [
         lambda most: larger(symbol_share) <= most,
         0.5,
     ),
-    Rule(
-        "contact sides",
-        PAIRS,
-        "a telephone, mail or account in a side up to this long",
-        lambda longest: (
-            ~pl.any_horizontal(
-                side.str.contains(CONTACT) & (side.str.len_chars() <= longest) for side in (A, B)
-            )
-        ),
-        60,
-    ),
+    CHINESE["contact sides"],
     Rule(
         "flood sides",
         PAIRS,
@@ -223,13 +140,7 @@ RULES = [
         lambda most: larger(flooded_share) <= most,
         0.3,
     ),
-    Rule(
-        "spam sides",
-        PAIRS,
-        "more words of spam and abuse per 100 characters of both sides than this",
-        lambda most: spam_score(pl.concat_str("text_a", "text_b", separator="\n")) <= most,
-        2.5,
-    ),
+    CHINESE["spam sides"],
     Rule(
         "bare sides",
         PAIRS,
@@ -240,7 +151,7 @@ RULES = [
 ]
 
 
-def chosen(changes: Iterable[str], rules: Iterable[Rule] = RULES) -> list[Rule]:
+def chosen(changes: Sequence[str], rules: Iterable[Rule] = RULES) -> list[Rule]:
     """The rules with other limits ("chinese=0.5") or without some ("symbols=off"), or ValueError.
 
     "language=en" puts the rules of that language in the place of those for Chinese.
@@ -248,15 +159,15 @@ def chosen(changes: Iterable[str], rules: Iterable[Rule] = RULES) -> list[Rule]:
     return [step for step in changed(changes, [*rules, *REPAIRS]) if isinstance(step, Rule)]
 
 
-def chosen_repairs(changes: Iterable[str], rules: Iterable[Rule] = RULES) -> list[Repair]:
+def chosen_repairs(changes: Sequence[str], rules: Iterable[Rule] = RULES) -> list[Repair]:
     """The repairs that the same changes leave on ("masked=off" leaves telephone numbers), or ValueError."""
     return [step for step in changed(changes, [*rules, *REPAIRS]) if isinstance(step, Repair)]
 
 
-def changed(changes: Iterable[str], steps: Iterable[Rule | Repair]) -> list[Rule | Repair]:
+def changed(changes: Sequence[str], steps: Iterable[Rule | Repair]) -> list[Rule | Repair]:
     """The rules and repairs after the changes."""
-    spoken = [change.removeprefix(SPOKEN) for change in changes if change.startswith(SPOKEN)]
-    steps = in_language(steps, spoken[-1]) if spoken else steps
+    if any(change.startswith(SPOKEN) for change in changes):
+        steps = in_language(steps, spoken(changes))
     kept = {step.name: step for step in steps}
     for change in (change for change in changes if not change.startswith(SPOKEN)):
         name, _, value = change.partition("=")
@@ -275,9 +186,15 @@ def changed(changes: Iterable[str], steps: Iterable[Rule | Repair]) -> list[Rule
     return list(kept.values())
 
 
+def spoken(changes: Sequence[str]) -> str:
+    """The code of the language that the changes name; Chinese where they name none."""
+    return ["zh", *(change.removeprefix(SPOKEN) for change in changes if change.startswith(SPOKEN))][-1]
+
+
 def in_language(steps: Iterable[Rule | Repair], code: str) -> list[Rule | Repair]:
-    """The steps with the rules of a language where those for Chinese stood."""
-    new = {language_rule("zh", stage).name: language_rule(code, stage) for stage in (DOCUMENTS, PAIRS)}
+    """The steps with the rules and repairs of a language where those for Chinese stood."""
+    new = {CHINESE[name].name: rule for name, rule in spoken_rules(code).items()}
+    new |= {repair.name: repair for repair in repairs_in(code)}
     return [new.get(step.name, step) for step in steps]
 
 

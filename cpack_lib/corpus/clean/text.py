@@ -5,15 +5,14 @@ Everything is a Polars expression: a shard is treated as columns, never row by r
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import product
 
 import polars as pl
 from opencc import OpenCC
 
-from cpack_lib.corpus.clean.noise import MASKED, MAY_HOLD
-from cpack_lib.corpus.languages import written_share
+from cpack_lib.corpus.languages import language, written_share
 
 LINE_ENDS = r"\r\n?|[\x{0B}\x{0C}\x{85}\x{2028}\x{2029}]"
 INVISIBLE = r"[\p{Cc}\p{Cf}\p{Co}\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}&&[^\n\t]]+"
@@ -133,21 +132,27 @@ def plain_spaces(text: pl.Expr) -> pl.Expr:
     return lines.str.replace_all(r"\n{3,}", "\n\n").str.strip_chars()
 
 
-def masked(text: pl.Expr) -> pl.Expr:
-    """With 〔电话〕, 〔邮箱〕, 〔证件号〕 or 〔账号〕 in place of what reaches or names a person."""
-    return where(text, MAY_HOLD, mask)
+def masked(text: pl.Expr, code: str = "zh") -> pl.Expr:
+    """With 〔电话〕, 〔邮箱〕, 〔证件号〕 or 〔账号〕, or a language's own words, for what reaches someone.
+
+    Done before any rule, so that not even the rows set aside show a number; rules for contacts know these.
+    """
+    return where(text, language(code).noise.may_hold, partial(mask, code=code))
 
 
-def mask(texts: pl.Series) -> pl.Series:
-    """Texts without telephone numbers, mail addresses, identity and bank cards, QQ and WeChat accounts.
+def mask(texts: pl.Series, code: str) -> pl.Series:
+    """Texts without telephone numbers, mail addresses, identity and bank cards, accounts of messengers.
 
     Twice, because a match takes the character after it, which the next number needs before it.
     """
-    for pattern, instead in MASKED * 2:
+    for pattern, instead in language(code).noise.masked * 2:
         texts = texts.str.replace_all(pattern, f"${{1}}{instead}${{2}}")
     return texts
 
 
+MASKING = Repair(
+    "masked", "nobody's telephone, mail, identity card or account may be learnt or published", masked
+)
 REPAIRS = [
     Repair("invisible", "control, zero-width, bidi and private characters hide copies", visible),
     Repair("width", "Ａ and ３ are typesetting: one letter must be one token", one_width),
@@ -156,13 +161,18 @@ REPAIRS = [
     ),
     Repair("marks", "a half-width , ? ! ; : after a Chinese character is the keyboard's", chinese_marks),
     Repair("spaces", "runs of spaces and empty lines are layout", plain_spaces),
-    Repair("masked", "nobody's telephone, mail, identity card or account may be learnt or published", masked),
+    MASKING,
 ]
 
 
-def normalised(text: pl.Expr) -> pl.Expr:
+def repairs_in(code: str) -> list[Repair]:
+    """All repairs, with what is personal in the pages of a language."""
+    return [*REPAIRS[:-1], replace(MASKING, mend=partial(masked, code=code))] if code != "zh" else REPAIRS
+
+
+def normalised(text: pl.Expr, code: str = "zh") -> pl.Expr:
     """A text as the model will see it: all repairs, in their order."""
-    for repair in REPAIRS:
+    for repair in repairs_in(code):
         text = repair.mend(text)
     return text
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import xxhash
 
-from cpack_lib.corpus.clean.rules import SET, TEXTS
+from cpack_lib.corpus.clean.rule import SET, TEXTS
 from cpack_lib.corpus.clean.text import folded
 from cpack_lib.corpus.copies.runs import Place, buckets, places_among_equals, write_runs
 

@@ -16,7 +16,7 @@ import polars as pl
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cpack_lib.corpus.clean.rules import SET, TEXTS
+from cpack_lib.corpus.clean.rule import SET, TEXTS
 from cpack_lib.corpus.copies.minhash import (
     PERMUTATIONS,
     band_keys,

@@ -5,10 +5,12 @@ No page has the form of a sentence and its edited version, or of a text and its 
 kinds `sentence_edited` and `parallel` come in as given tables of pairs, by their column `kind`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import polars as pl
 
+from cpack_lib.corpus.languages import Language, language
 from cpack_lib.corpus.structure.markup import (
     ABSTRACT,
     ACCEPTED,
@@ -23,36 +25,23 @@ from cpack_lib.corpus.structure.markup import (
 from cpack_lib.corpus.structure.markup import TEXT as LINE
 from cpack_lib.corpus.structure.pages import OPENING
 
-LONGEST = 500  # characters of text_b, cut at the end of a sentence
+LONGEST = 500  # characters of text_b, cut at the end of a sentence; times the spread of the language
 SHORTEST_BODY = 20  # characters of text_b that a page must offer for a title or a heading
 SHORTEST_QUESTION = 6  # characters; "为什么？" asks about what was said before
 SHORTEST_ANSWER = 4
-LEAD_SIZE = (40, 200)  # characters of a piece of news' first paragraph that sums it up
+LEAD_SIZE = (40, 200)  # characters of a piece of news' first paragraph that sums it up; times the spread
 REST_OF_STORY = 2  # times the length of the lead that must follow it
-DATELINE = (
-    r"^\s*[【（]?\p{Han}{0,12}(?:社|网|报|台|刊)[^，。！？、：]{0,24}?(?:日[电讯]|讯|消息|报道)"
-    r"(?:\s?[（(][^）)]{1,40}[）)]\s?[：:]?|[】）]|[：:，]|\s)\s*"
-)
-SUBJECT = r"^([《“]?[\p{Han}\p{Latin}\d·\- ]{2,16}?[》”]?)(?:（[^）]{1,60}）|\([^)]{1,60}\))?，?"
-DEFINED = (
-    r"(?:是一[种个款项类门座部条名位组套段份片支只所家本]|是(?:指|由|位于|我国|中国|世界)|"
-    r"就是|指的是|又称|又名|也叫|俗称|系指)[^。]{6,}。"
-)
-UNNAMED = (
-    r"^(?:[这那它他她我你您该此其本如但也还都不当因所虽然而或即若在从以为对今昨第每有只最]|"
-    r"目前|位于|正在|一[般些个]|很多|许多|前款|由于|如果|另外|默认)|"
-    r"[都也的认同仅只不很则说里中上]$|(?:主要|通常|一般|实际上|其实|保证)$|使用术语"
-)
 
 TEXT, KIND, SECTION = pl.col("text"), pl.col("kind"), pl.col("section")
 TITLED = ((KIND == HEADING) & (pl.col("title") == TEXT)).any()  # in the section that the title opens
+CHINESE = language("zh")
 COLUMNS = ("document", "source", "text_a", "text_b")
 
 
-def cut(text: pl.Expr, longest: int) -> pl.Expr:
+def cut(text: pl.Expr, longest: int, own: Language = CHINESE) -> pl.Expr:
     """A text's first `longest` characters, ended with a sentence where one ends in their second half."""
     head = text.str.head(longest)
-    ended = head.str.extract(r"(?s)^(.*[。！？!?；;\n])")
+    ended = head.str.extract(rf"(?s)^(.*(?:{own.forms.ends}))")
     whole = pl.when(ended.str.len_chars() > longest // 2).then(ended).otherwise(head)
     return pl.when(text.str.len_chars() <= longest).then(text).otherwise(whole).str.strip_chars_end()
 
@@ -106,26 +95,26 @@ def title_abstract(blocks: pl.DataFrame) -> pl.DataFrame:
     return under_title(blocks, [ABSTRACT])
 
 
-def headline_summary(blocks: pl.DataFrame) -> pl.DataFrame:
+def headline_summary(blocks: pl.DataFrame, own: Language = CHINESE) -> pl.DataFrame:
     """A record's headline with its summary; the headline of a piece of news with its first paragraph.
 
     News is what begins with a dateline (新华社北京5月3日电), which is left out. The paragraph must be a lead,
     not the whole story: that would be the pair of `title_body` once more.
     """
-    lead = pl.col("lead").str.replace(DATELINE, "")
+    lead = pl.col("lead").str.replace(own.forms.dateline, "")
     size, rest = lead.str.len_chars(), pl.col("body").str.len_chars() - pl.col("lead").str.len_chars()
     stories = bodies(blocks).filter(
         pl.col("opener") == HEADING,
         pl.col("head") != "",
-        pl.col("lead").str.contains(DATELINE),
-        size.is_between(*LEAD_SIZE),
+        pl.col("lead").str.contains(own.forms.dateline),
+        size.is_between(*(edge * own.spread for edge in LEAD_SIZE)),
         rest >= REST_OF_STORY * size,
     )
     told = stories.select("document", "source", text_a="head", text_b=lead)
     return pl.concat([under_title(blocks, [LEAD]), told])
 
 
-def heading_section(blocks: pl.DataFrame) -> pl.DataFrame:
+def heading_section(blocks: pl.DataFrame, own: Language = CHINESE) -> pl.DataFrame:
     """A page's title with the heading of a section that asks nothing, and the section."""
     sections = bodies(blocks).filter(
         SECTION > 0,
@@ -134,7 +123,11 @@ def heading_section(blocks: pl.DataFrame) -> pl.DataFrame:
         pl.col("title") != pl.col("head"),
         pl.col("body").str.len_chars() >= SHORTEST_BODY,
     )
-    headed = pl.when(pl.col("title") == "").then("head").otherwise(pl.format("{}：{}", "title", "head"))
+    headed = (
+        pl.when(pl.col("title") == "")
+        .then("head")
+        .otherwise(pl.concat_str("title", pl.lit(own.forms.joint), "head"))
+    )
     return sections.select("document", "source", text_a=headed, text_b="body")
 
 
@@ -169,12 +162,15 @@ def query_passage(blocks: pl.DataFrame) -> pl.DataFrame:
     return passages.select("document", "source", text_a="head", text_b="body")
 
 
-def entity_description(blocks: pl.DataFrame) -> pl.DataFrame:
+def entity_description(blocks: pl.DataFrame, own: Language = CHINESE) -> pl.DataFrame:
     """The name that a line begins with, and the line, where it says what the name stands for."""
-    subject = TEXT.str.extract(SUBJECT + DEFINED, 1).str.strip_chars("《》“” ")
+    subject = TEXT.str.extract(own.forms.subject + own.forms.defined, 1)
+    subject = subject.str.replace_all(own.forms.around, "")
     lines = blocks.filter(KIND.is_in([LINE, ABSTRACT, LEAD, PASSAGE]))
     lines = lines.select("document", "source", text_a=subject, text_b=TEXT)
-    return lines.filter(pl.col("text_a").str.len_chars() >= 2, ~pl.col("text_a").str.contains(UNNAMED))
+    return lines.filter(
+        pl.col("text_a").str.len_chars() >= 2, ~pl.col("text_a").str.contains(own.forms.unnamed)
+    )
 
 
 MAKERS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
@@ -189,9 +185,18 @@ MAKERS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
         entity_description,
     )
 }
+SPOKEN = (headline_summary, heading_section, entity_description)  # these know words of a language
 
 
-def pairs_of(blocks: pl.DataFrame, kinds: list[str] | None = None, longest: int = LONGEST) -> pl.DataFrame:
-    """The pairs that a shard's blocks offer, document by document: document, source, text_a, text_b, kind."""
-    made = [MAKERS[kind](blocks).select(COLUMNS).with_columns(kind=pl.lit(kind)) for kind in kinds or MAKERS]
-    return pl.concat(made).sort("document", maintain_order=True).with_columns(cut(pl.col("text_b"), longest))
+def pairs_of(
+    blocks: pl.DataFrame, kinds: Iterable[str] = (), longest: int = LONGEST, code: str = "zh"
+) -> pl.DataFrame:
+    """The pairs that a shard's blocks offer, document by document: document, source, text_a, text_b, kind.
+
+    Of all kinds where none is named; `code` is the language of the pages.
+    """
+    own = language(code)
+    makers = MAKERS | {make.__name__: partial(make, own=own) for make in SPOKEN}
+    made = [makers[kind](blocks).select(COLUMNS).with_columns(kind=pl.lit(kind)) for kind in kinds or makers]
+    made = pl.concat(made).sort("document", maintain_order=True)
+    return made.with_columns(cut(pl.col("text_b"), longest * own.spread, own))

@@ -41,7 +41,8 @@ FAULT_SHARES = {
     "short": 0.03,
     "mismatch": 0.03,
 }
-ENGLISH_FAULTS = ("exact_copy", "near_copy", "foreign", "repeated", "mojibake", "short", "mismatch")
+EMPTY = {"zh": "水帖", "en": "Empty replies"}
+NOTICE = {"zh": "提示", "en": "Notice"}
 Document = tuple[str, str, str]  # title, text, source
 
 
@@ -64,17 +65,12 @@ def article_at(seed: int, row: int, language: str = "zh") -> int | None:
 
 
 def truth_kind(seed: int, row: int, language: str = "zh") -> str:
-    """clean, or the fault planted at a row; the first row is clean, so that every copy has an original.
-
-    English pages have the faults that need no phrases of their own: ENGLISH_FAULTS.
-    """
+    """clean, or the fault planted at a row; the first row is clean, so that every copy has an original."""
     if row == 0 or article_at(seed, row, language) is not None:
         return "clean"
     chance = dice(seed, marked("faults", language), row).random()
     for fault, share in FAULT_SHARES.items():
         if chance < share:
-            if language == "en" and fault not in ENGLISH_FAULTS:
-                return "clean"
             return fault
         chance -= share
     return "clean"
@@ -134,15 +130,16 @@ def chinese_changes(rng: Random) -> list[Callable[[str], str]]:
     ]
 
 
-def advert(rng: Random) -> Document:
+def advert(rng: Random, language: str = "zh") -> Document:
     """Several offers and a way to take them up."""
-    lines = rng.sample(furniture()["advert"], 3) + [contact_line(rng)]
+    lines = rng.sample(furniture(language)["advert"], 3) + [contact_line(rng, language)]
     return lines[0][:12], "\n".join(lines), "advert"
 
 
-def spam(rng: Random) -> Document:
+def spam(rng: Random, language: str = "zh") -> Document:
     """A thread of empty replies."""
-    return "水帖", "\n".join(pick(rng, furniture()["spam"]) for _ in range(rng.randrange(5, 12))), "forum"
+    replies = [pick(rng, furniture(language)["spam"]) for _ in range(rng.randrange(5, 12))]
+    return EMPTY[language], "\n".join(replies), "forum"
 
 
 def foreign(rng: Random, language: str = "zh") -> Document:
@@ -155,23 +152,24 @@ def foreign(rng: Random, language: str = "zh") -> Document:
     return lines[0], "\n".join(lines), "foreign"
 
 
-def boilerplate(rng: Random) -> Document:
+def boilerplate(rng: Random, language: str = "zh") -> Document:
     """A page that is all frame and no content."""
-    lines = tuple(("", line) for line in rng.sample(furniture()["boilerplate"], 3))
-    return "提示", as_html(rng, Page("提示", lines, "boilerplate", "", "zh")), "boilerplate"
+    lines = tuple(("", line) for line in rng.sample(furniture(language)["boilerplate"], 3))
+    title = NOTICE[language]
+    return title, as_html(rng, Page(title, lines, "boilerplate", "", language)), "boilerplate"
 
 
-def contact_line(rng: Random) -> str:
+def contact_line(rng: Random, language: str = "zh") -> str:
     """A fictional telephone number, mail address or account."""
-    return pick(rng, furniture()["contact"]).format(n=rng.randrange(10_000))
+    return pick(rng, furniture(language)["contact"]).format(n=rng.randrange(10_000))
 
 
-def contact(rng: Random) -> Document:
+def contact(rng: Random, language: str = "zh") -> Document:
     """A good page with personal details in it."""
-    page = clean_page(rng)
+    page = clean_page(rng, language)
     lines = as_plain(rng, page).split("\n")
     for _ in range(2):
-        lines.insert(rng.randrange(1, len(lines) + 1), contact_line(rng))
+        lines.insert(rng.randrange(1, len(lines) + 1), contact_line(rng, language))
     return page.title, "\n".join(lines), page.source
 
 
@@ -207,7 +205,6 @@ FAULTS = {
     make.__name__: make
     for make in (advert, spam, foreign, boilerplate, contact, repeated, mojibake, short, mismatch)
 }
-CHINESE_FAULTS = FAULTS.keys() - set(ENGLISH_FAULTS)  # made of Chinese phrases
 
 
 def document_row(seed: int, row: int, language: str = "zh") -> tuple[str, ...]:
@@ -221,7 +218,7 @@ def document_row(seed: int, row: int, language: str = "zh") -> tuple[str, ...]:
         if kind == "near_copy":
             title, text, source = near_copy(rng, title, text, language)
     else:
-        spoken = () if kind in CHINESE_FAULTS else (language,)
-        title, text, source = clean(seed, row, language) if kind == "clean" else FAULTS[kind](rng, *spoken)
+        faulty = FAULTS.get(kind)
+        title, text, source = faulty(rng, language) if faulty else clean(seed, row, language)
     url = f"https://www.example.com/{source}/{row}"
     return document_id(seed, row), text, f"world:{source}", LICENCE, title, url, kind, original

@@ -18,7 +18,8 @@ from scipy.stats import rankdata
 
 from cpack_lib.corpus.clean.contamination import Unquoted, Unseen
 from cpack_lib.corpus.clean.evaluation_index import indexed
-from cpack_lib.corpus.clean.rules import TEXTS
+from cpack_lib.corpus.clean.rule import TEXTS
+from cpack_lib.corpus.languages import main_language
 from cpack_lib.evaluation.diagnosis.findings import Finding, judged
 from cpack_lib.evaluation.diagnosis.measures import surely
 from cpack_lib.evaluation.tasks.local import LocalTask
@@ -54,9 +55,10 @@ def contamination(training: Iterable[str], tasks: Mapping[str, list[str]]) -> Fi
     A text counts where it is equal to a training text but for spaces, widths and capitals, or shares long
     stretches with one: the rules of curation (corpus/clean/contamination.py), asked the other way round.
     """
+    texts = pl.Series(list(training), dtype=pl.String)
     with tempfile.TemporaryDirectory() as folder:
-        index = indexed([("training", pl.Series(list(training), dtype=pl.String))], Path(folder))
-        seen = {task: share_seen(texts, index) for task, texts in tasks.items() if texts}
+        index = indexed([("training", texts)], Path(folder), main_language(texts))
+        seen = {task: share_seen(asked, index) for task, asked in tasks.items() if asked}
     if not seen:
         raise ValueError("the tasks hold no text, so nothing can be found in the training data; name others")
     worst = max(seen, key=seen.get)
