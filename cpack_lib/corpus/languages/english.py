@@ -86,8 +86,8 @@ DATELINE = rf"^\s*(?:{PLACE}{DAY}(?: {AGENCY})?|{AGENCY})(?:\s(?:--|[-–])\s|\s
 WORD = r"[\p{Latin}\d'’·\-]"
 SUBJECT = rf"^((?:(?:The|An?) {WORD}|[\p{{Lu}}\d]){WORD}*(?: {WORD}+){{0,5}}?)(?: \([^)]{{1,60}}\))?,? "
 DEFINED = (
-    r"(?:(?:is|are|was|were) (?:an?|the|one of|any|some) |"
-    r"(?:refers? to|means|denotes|stands for|is (?:called|known as|defined as)) )[^.]{12,}\."
+    r"(?:(?:is|are|was|were) (?:an?|the|one of|any|some) |means (?:an?|the) |"
+    r"(?:refers? to|denotes|stands for|is (?:called|known as|defined as)) )[^.]{12,}\."
 )
 UNNAMED = (
     r"^(?i:it|its|this|that|these|those|there|here|he|she|they|we|you|i|who|what|which|where|when|while|why|"
