@@ -6,7 +6,8 @@ import polars as pl
 from IPython import get_ipython
 
 MOST_ROWS, MOST_LETTERS = 60, 80  # shown; the rest is counted, or cut
-RIGHT, LEFT = ' style="text-align: right"', ' style="text-align: left"'
+ROOMY = "padding: 0.3em 0.6em"  # in a widget nobody else gives cells room
+RIGHT, LEFT = (f' style="text-align: {side}; {ROOMY}"' for side in ("right", "left"))
 
 
 def use_tables() -> None:
