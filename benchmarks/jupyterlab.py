@@ -47,6 +47,7 @@ for (const cell of document.querySelectorAll('.jp-Notebook .jp-Cell')) {  // wha
 const box = element => element.getBoundingClientRect();
 const drawn = element => box(element).width > 30 && box(element).height > 10;
 const sound = image => drawn(image) && image.naturalWidth > 0;
+const scrolls = each => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== 'visible';
 const bad = ['Error displaying widget', 'Loading widget', 'Failed to load model', 'Javascript Error'];
 const outputs = all('.jp-OutputArea-output'), frames = all('iframe'), images = all('img');
 return {
@@ -56,7 +57,7 @@ return {
   widgets: outputs.filter(each => [...each.querySelectorAll('.jupyter-widgets')].some(drawn)).length,
   frames: frames.filter(drawn).length,
   bad: bad.filter(words => outputs.some(each => each.textContent.includes(words))),
-  wide: outputs.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.textContent.trim()),
+  wide: outputs.filter(each => [each, ...each.querySelectorAll('*')].some(scrolls)).map(each => each.textContent),
 };
 })()"""
 PANEL = "document.querySelector('.jp-WindowedPanel-outer')"
