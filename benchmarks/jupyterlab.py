@@ -47,7 +47,9 @@ for (const cell of document.querySelectorAll('.jp-Notebook .jp-Cell')) {  // wha
 const box = element => element.getBoundingClientRect();
 const drawn = element => box(element).width > 30 && box(element).height > 10;
 const sound = image => drawn(image) && image.naturalWidth > 0;
-const scrolls = each => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== 'visible';
+const cuts = each => getComputedStyle(each).overflowX !== 'visible';
+const wide = each => [each, ...each.querySelectorAll('*')].some(
+  part => part.scrollWidth > part.clientWidth + 1 && cuts(part));
 const bad = ['Error displaying widget', 'Loading widget', 'Failed to load model', 'Javascript Error'];
 const outputs = all('.jp-OutputArea-output'), frames = all('iframe'), images = all('img');
 return {
@@ -57,7 +59,7 @@ return {
   widgets: outputs.filter(each => [...each.querySelectorAll('.jupyter-widgets')].some(drawn)).length,
   frames: frames.filter(drawn).length,
   bad: bad.filter(words => outputs.some(each => each.textContent.includes(words))),
-  wide: outputs.filter(each => [each, ...each.querySelectorAll('*')].some(scrolls)).map(each => each.textContent),
+  wide: outputs.filter(wide).map(each => each.textContent),
 };
 })()"""
 PANEL = "document.querySelector('.jp-WindowedPanel-outer')"
@@ -186,8 +188,8 @@ def measure(profile: str, folder: Path, pictures: Path | None) -> list[dict[str,
             try:
                 with browser(packaged_font().parent) as tab:  # a desktop has Chinese fonts
                     row |= visit(tab, address, step, home / "notebooks" / step.notebook.name, pictures)
-            except AssertionError as error:
-                row["problem"] = str(error)[:2_000]
+            except Exception as error:  # it is told in the table, and the others are still looked at
+                row["problem"] = f"{type(error).__name__}: {error}"[:2_000]
             end_kernels(address)
             rows.append(row)
             print(json.dumps(row, ensure_ascii=False), flush=True)
