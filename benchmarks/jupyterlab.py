@@ -6,12 +6,14 @@ headless Chromium, by the menu. Then it looks at each as a person would: no cell
 and page in a frame is drawn, none is cut off at the side, the browser's console has no error, and what
 answers to a person (the box of 00, the controls of 01 and 05, the maps of 06) does answer.
 
-`python benchmarks/jupyterlab.py demo FOLDER` takes another profile, and keeps pictures of every notebook,
-screen by screen. Nothing is reused: all runs are made afresh in a temporary folder.
+Nothing is reused: all runs are made afresh in a temporary folder. `python benchmarks/jupyterlab.py demo
+FOLDER` takes another profile and an absolute folder, which keeps the runs, what was measured, and pictures of
+every notebook, screen by screen; started again, it opens only those that failed.
 """
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -31,7 +33,7 @@ from cpack_lib.work.plan import Planned, plan_profile
 from cpack_lib.work.results import write_result
 
 sys.path.insert(0, str(ROOT))  # for the browser that the tests use, too
-from tests.work.browser import Tab, browser  # noqa: E402
+from tests.work.browser import Tab, browser, chromium  # noqa: E402
 from tests.work.lab import CELLS, ask, end_kernels, jupyterlab, open_notebook, run_all, save  # noqa: E402
 from tests.work.pointing import point_at, typed  # noqa: E402
 
@@ -84,9 +86,9 @@ def move_the_cut(tab: Tab) -> None:
 def choose_another(tab: Tab) -> None:
     """Notebook 05: the mistakes of another model."""
     menu = "document.querySelector('.widget-dropdown select')"
-    tab.evaluate(f"{menu}.focus()")
-    first = tab.evaluate(f"{menu}.selectedIndex === 0")
-    changes(tab, lambda: tab.press("ArrowDown", 40) if first else tab.press("ArrowUp", 38))
+    other = f"{menu}.selectedIndex = {menu}.selectedIndex ? 0 : 1"  # the list itself is none of the page
+    told = f"{menu}.dispatchEvent(new Event('change', {{bubbles: true}}))"
+    changes(tab, lambda: tab.evaluate(f"{other}; {told}"))
 
 
 def read_the_maps(tab: Tab) -> None:
@@ -157,9 +159,11 @@ def keep_pictures(tab: Tab, folder: Path, name: str) -> None:
 
 def visit(tab: Tab, address: str, step: Planned, path: Path, pictures: Path | None) -> dict[str, Any]:
     """Open a notebook, run it, look at it and use it -> its row; AssertionError for what is wrong with it."""
-    cells = len(load_notebook_node(str(path)).cells)
+    shutil.rmtree(step.folder, ignore_errors=True)  # of a run that failed before
+    write_ipynb(parameterize_notebook(load_notebook_node(str(step.notebook)), step.changes), str(path))
     painted, opened = open_notebook(tab, address.replace("NAME", path.name))
     ran = run_all(tab, step.folder / "manifest.json", PATIENCE)
+    cells = len(load_notebook_node(str(path)).cells)
     tab.wait(f"{CELLS} === {cells}", PATIENCE)
     saved = save(tab, path)
     if pictures:
@@ -177,30 +181,45 @@ def visit(tab: Tab, address: str, step: Planned, path: Path, pictures: Path | No
 def measure(profile: str, folder: Path, pictures: Path | None) -> list[dict[str, Any]]:
     """A row for each notebook of a profile; what went wrong with it, in `problem`."""
     os.environ["CPACK_RUNS"] = str(folder / "runs")
-    steps, home, rows = plan_profile(profile), folder / "home", []
-    (home / "notebooks").mkdir(parents=True)
-    for step in steps:
-        notebook = parameterize_notebook(load_notebook_node(str(step.notebook)), step.changes)
-        write_ipynb(notebook, str(home / "notebooks" / step.notebook.name))
-    with jupyterlab(home) as address:
+    notebooks, journal = folder / "home" / "notebooks", folder / "rows.jsonl"
+    notebooks.mkdir(parents=True, exist_ok=True)
+    journal.touch()
+    rows = {row["notebook"]: row for row in map(json.loads, journal.read_text("utf-8").splitlines())}
+    steps = plan_profile(profile)
+    with jupyterlab(folder / "home") as address:
         for step in steps:
-            row = {"notebook": step.name, "problem": ""}
-            try:
-                with browser(packaged_font().parent) as tab:  # a desktop has Chinese fonts
-                    row |= visit(tab, address, step, home / "notebooks" / step.notebook.name, pictures)
-            except Exception as error:  # it is told in the table, and the others are still looked at
-                row["problem"] = f"{type(error).__name__}: {error}"[:2_000]
-            end_kernels(address)
-            rows.append(row)
-            print(json.dumps(row, ensure_ascii=False), flush=True)
-    return rows
+            if rows.get(step.name, {"problem": "not opened yet"})["problem"]:
+                path = notebooks / step.notebook.name
+                rows[step.name] = row = {"notebook": step.name} | tried(address, step, path, pictures)
+                with journal.open("a", encoding="utf-8") as file:
+                    print(json.dumps(row, ensure_ascii=False), file=file)
+                print(json.dumps(row, ensure_ascii=False), flush=True)
+    return [rows[step.name] for step in steps]
 
 
-def main(profile: str = "smoke", pictures: str | None = None) -> None:
+def tried(address: str, step: Planned, path: Path, pictures: Path | None) -> dict[str, Any]:
+    """What `visit` finds, in a browser of its own; or the problem, whatever it is. No kernel is left."""
+    try:
+        with browser(packaged_font().parent) as tab:  # a desktop has Chinese fonts
+            return visit(tab, address, step, path, pictures) | {"problem": ""}
+    except Exception as error:  # it is told in the table, and the others are still looked at
+        return {"problem": f"{type(error).__name__}: {error}"[:2_000]}
+    finally:
+        end_kernels(address)
+
+
+def main(profile: str = "smoke", kept: str | None = None) -> None:
     """Measure, and write results/jupyterlab.json; exit code 1 where a notebook failed."""
-    with tempfile.TemporaryDirectory(prefix="cpack-lab-") as folder:
-        rows = measure(profile, Path(folder), Path(pictures) if pictures else None)
+    if not chromium():
+        sys.exit("no chromium here: .ci/chromium installs it on Debian as root")
+    if kept:
+        rows = measure(profile, Path(kept), Path(kept) / "pictures")
+    else:
+        with tempfile.TemporaryDirectory(prefix="cpack-lab-") as folder:
+            rows = measure(profile, Path(folder), None)
     good = [row for row in rows if not row["problem"]]
+    if not good:
+        sys.exit(f"not one notebook ran: {rows[0]['problem']}")
     times = {name: [row[name] for row in good] for name in ("first_paint_s", "open_s", "run_s")}
     write_result(
         "jupyterlab",

@@ -49,9 +49,8 @@ def jupyterlab(home: Path) -> Iterator[str]:
     server = {"open_browser": False, "port": port, "port_retries": 0, "ip": "127.0.0.1"}
     settings = {"ServerApp": server, "IdentityProvider": {"token": token}}
     own, log = home.parent / ".lab", home.parent / ".lab.log"
-    own.mkdir()
+    (own / NEWS).parent.mkdir(parents=True, exist_ok=True)
     (own / "jupyter_server_config.json").write_text(json.dumps(settings))
-    (own / NEWS).parent.mkdir(parents=True)
     (own / NEWS).write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
     shutil.copy(ROOT / "Makefile", home)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MPL"))}
