@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 
 FIRST_WAIT = 3.0  # seconds between two lines of a short job
 SHARE = 0.05  # of the time so far is the wait in a long one: some 20 lines for every e-fold of its length
+BESIDE = 3  # facts beside a bar, the first ones: more of them leave it no room on the page; logs have all
 LARGEST = 99.5  # seconds told as such, and minutes: two digits
 
 
@@ -39,9 +40,10 @@ class Progress:
     def move_bar(self) -> None:
         """The bar at this step, drawn first where this program began."""
         if self.bar is None:
-            self.bar = tqdm(total=self.total, desc=self.name, initial=self.step)
+            self.bar = tqdm(total=self.total, desc=self.name, initial=self.step, dynamic_ncols=True)
         self.bar.total = self.total
-        self.bar.set_postfix({name: spelled(value) for name, value in self.facts.items()}, refresh=False)
+        beside = list(self.facts.items())[:BESIDE]
+        self.bar.set_postfix({name: spelled(value) for name, value in beside}, refresh=False)
         self.bar.update(self.step - self.bar.n)
 
     def print_line(self) -> None:

@@ -1,12 +1,15 @@
 """Tables as notebooks show them: text to the left, numbers to the right and in one form per column."""
 
+import re
 from html import escape
 
 import polars as pl
 from IPython import get_ipython
 
 MOST_ROWS, MOST_LETTERS = 60, 80  # shown; the rest is counted, or cut
-RIGHT, LEFT = ' style="text-align: right"', ' style="text-align: left"'
+ROOMY = "padding: 0.3em 0.6em"  # in a widget nobody else gives cells room
+SEAM = re.compile(r"(?<=_)(?=[^_])|(?<=[a-z])(?=[A-Z])")  # where a long name of a column may be broken
+RIGHT, LEFT = (f' style="text-align: {side}; {ROOMY}"' for side in ("right", "left"))
 
 
 def use_tables() -> None:
@@ -17,9 +20,13 @@ def use_tables() -> None:
 
 
 def as_html(table: pl.DataFrame) -> str:
-    """A table as HTML, its texts escaped, cut after MOST_LETTERS, and its rows after MOST_ROWS."""
+    """A table as HTML, its texts escaped, cut after MOST_LETTERS, and its rows after MOST_ROWS.
+
+    Names of columns are broken at their seams where a page is too narrow for them, rather than cut off.
+    """
     sides = [RIGHT if kind.is_numeric() else LEFT for kind in table.dtypes]
-    heads = "".join(f"<th{side}>{escape(name)}</th>" for name, side in zip(table.columns, sides, strict=True))
+    names = [SEAM.sub("<wbr>", escape(name)) for name in table.columns]
+    heads = "".join(f"<th{side}>{name}</th>" for name, side in zip(names, sides, strict=True))
     columns = [spelled(column) for column in table.head(MOST_ROWS)]
     rows = "".join(
         f"<tr>{''.join(f'<td{side}>{escape(cell)}</td>' for cell, side in zip(row, sides, strict=True))}</tr>"

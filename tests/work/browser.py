@@ -128,11 +128,25 @@ class Tab:
         """Save what is seen as PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
+    def frame(self) -> "Tab":
+        """The page in a sandboxed frame of this one, which is a process of its own, once it is there."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            if frames := pages(self.socket.sock.getpeername()[1], "iframe"):
+                return Tab(frames[0]["webSocketDebuggerUrl"])
+            time.sleep(0.1)
+        raise AssertionError(f"no frame came within {PATIENCE} s")
+
 
 @contextmanager
-def browser() -> Iterator[Tab]:
-    """A Chromium of its own with one empty page; it ends with the block."""
+def browser(fonts: Path | None = None) -> Iterator[Tab]:
+    """A Chromium of its own with one empty page, and with a folder of fonts besides the machine's.
+
+    It ends with the block.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        if fonts:
+            (Path(folder) / ".fonts").symlink_to(fonts)  # Chromium's home is this folder
         command = [chromium(), *OPTIONS, f"--user-data-dir={folder}/user", "about:blank"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         program = subprocess.Popen(command, env=os.environ | {"HOME": folder}, **quiet)
@@ -147,10 +161,14 @@ def address_of_page(told: Path, program: subprocess.Popen) -> str:
     """The websocket of the page that Chromium opened, once it has written down its port."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and program.poll() is None:
-        if told.exists() and (lines := told.read_text().splitlines()):
-            with urllib.request.urlopen(f"http://127.0.0.1:{lines[0]}/json/list", timeout=30) as answer:
-                pages = [page for page in json.load(answer) if page["type"] == "page"]
-            if pages:
-                return pages[0]["webSocketDebuggerUrl"]
+        lines = told.read_text().splitlines() if told.exists() else []
+        if lines and (found := pages(int(lines[0]), "page")):
+            return found[0]["webSocketDebuggerUrl"]
         time.sleep(0.1)
     raise AssertionError(f"chromium did not start within {PATIENCE} s (exit code {program.poll()})")
+
+
+def pages(port: int, kind: str) -> list[dict[str, str]]:
+    """What Chromium shows now, of one kind: page or iframe."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
+        return [page for page in json.load(answer) if page["type"] == kind]

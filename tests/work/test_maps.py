@@ -12,6 +12,7 @@ from PIL import Image
 
 from cpack_lib.work.pages.gallery import write_gallery
 from cpack_lib.work.pages.maps import MOST_POINTS, Map, framed, linked_maps, taken_out
+from tests.work.pointing import point_at, typed
 from tests.work.test_gallery import assert_whole, cells
 
 EVIL = "</script><script>alert(1)</script><!--<script>"
@@ -39,22 +40,6 @@ def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("maps") / "map.html"
     path.write_text(linked_maps(TEXTS, TOPICS, MAPS, NAMED, "Linked maps"), "utf-8")
     return path
-
-
-def point_at(tab, view, row, *kinds):
-    """Move the pointer to a text on one of the maps; press and release with ("mousePressed", …)."""
-    place = f"""(() => {{ const mark = document.querySelectorAll('.map svg')[{view}]
-        .querySelectorAll('.point')[{row}]; mark.scrollIntoView({{block: 'center'}});
-        const box = mark.getBoundingClientRect();
-        return [box.x + box.width / 2, box.y + box.height / 2]; }})()"""
-    x, y = tab.evaluate(place)
-    for kind in ("mouseMoved", *kinds):
-        tab.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
-
-
-def typed(tab, words):
-    tab.evaluate(f"""(() => {{ const line = document.getElementById('search');
-        line.value = {json.dumps(words)}; line.dispatchEvent(new Event('input')); }})()""")
 
 
 @pytest.mark.parametrize("width", [400, 1400])

@@ -63,6 +63,15 @@ def test_the_bar_starts_where_this_program_did(monkeypatch):
         assert (work.bar.initial, work.bar.n, work.bar.total) == (9_000, 9_001, 10_000)
 
 
+def test_facts_leave_a_bar_its_room(monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "x.ipynb")
+    monkeypatch.setattr(progress, "tqdm", lambda **options: std.tqdm(file=io.StringIO(), **options))
+    with Progress("train") as work:
+        work.show(1, 10, loss=1.2, right=0.5, rows=4_000, tokens=90)
+        assert work.bar.postfix == "loss=1.2, right=0.5, rows=4,000"
+        assert work.bar.dynamic_ncols  # as wide as the page, and no wider
+
+
 def test_lines_that_a_resumed_program_left_are_no_steps_of_its_own(monkeypatch, tmp_path):
     shown = []
     monkeypatch.setattr(Progress, "show", lambda self, step, *_, **__: shown.append(step))

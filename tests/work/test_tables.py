@@ -29,6 +29,12 @@ def test_texts_are_escaped_and_cut():
     assert "长" * (MOST_LETTERS - 1) + "…" in page and "长" * MOST_LETTERS not in page
 
 
+def test_long_names_of_columns_may_be_broken_at_their_seams():
+    page = as_html(pl.DataFrame({"mean_over_types": ["a_b"], "PairClassification": ["aB"], "STS": [""]}))
+    assert "mean_<wbr>over_<wbr>types" in page and "Pair<wbr>Classification" in page
+    assert page.count("<wbr>") == 3
+
+
 def test_rows_beyond_the_limit_are_counted():
     page = as_html(pl.DataFrame({"n": range(MOST_ROWS + 7)}))
     assert page.count("<tr>") == 1 + MOST_ROWS and "and 7 rows more" in page
