@@ -27,6 +27,8 @@ NEWS = "lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab
 FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 CELLS = "document.querySelectorAll('.jp-Notebook .jp-Cell').length"
 KERNEL = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status"
+CONNECTED = "fetch('/api/kernels').then(told => told.json()).then(all => all.some(one => one.connections))"
+READY = f"{CONNECTED}.then(yes => yes && {CELLS} > 20 && {KERNEL} === 'idle')"  # idle is told before, too
 WAITING = "[...document.querySelectorAll('.jp-InputPrompt')].some(each => each.textContent.includes('*'))"
 IDLE = f"{KERNEL} === 'idle' && !{WAITING}"
 FAULTS = '[data-mime-type="application/vnd.jupyter.error"], .jp-Dialog'  # a dialog tells that a kernel died
@@ -100,7 +102,7 @@ def open_notebook(tab: Tab, address: str) -> tuple[float, float]:
     started = time.monotonic()
     tab.open(address, 1400, 1000)
     painted = tab.wait(FIRST_PAINT)
-    tab.wait(f"{CELLS} > 20 && {KERNEL} === 'idle'", PATIENCE)
+    tab.wait(READY, PATIENCE)
     return painted / 1000, time.monotonic() - started
 
 
