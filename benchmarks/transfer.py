@@ -1,8 +1,8 @@
 """Transfer, measured on real text: other domains, what adapting to them forgets, Chinese and English.
 
-`python benchmarks/transfer.py` finishes notebooks 12 and 13 of the profile `real` (which needs ../shared/data and
-the finished notebooks 01 to 04 of that profile; it takes some 25 minutes on two quiet cores) and writes
-results/transfer.json: nDCG@10 × 100 of the domains' searches, forgetting in points, recall from 0 to 1; and one
+`python benchmarks/transfer.py` finishes notebooks 12 and 13 of the profile `real`, which needs ../shared/data
+and the finished notebooks 01 to 04 of that profile, in some 25 minutes on two quiet cores. It writes
+results/transfer.json: nDCG@10 × 100 of the searches, forgetting in points, recall from 0 to 1, and one
 bilingual encoder beside two monolingual ones.
 """
 

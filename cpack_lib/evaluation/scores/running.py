@@ -72,6 +72,7 @@ def evaluate(models: Sequence[Adapter], tasks: Sequence[AbsTask], folder: Path) 
     rows, failures = [], []
     with Progress("evaluate", len(models) * len(tasks)) as progress:
         for number, model in enumerate(models):
+            named = "/".join(model.name.split("/")[-2:])  # of a path its end
             for done, task in enumerate(tasks, number * len(tasks) + 1):
                 try:
                     result = finished_result(model, task, folder) or run_task(model, task, folder)
@@ -79,7 +80,7 @@ def evaluate(models: Sequence[Adapter], tasks: Sequence[AbsTask], folder: Path) 
                     rows += score_rows(model.name, task, result, data_fingerprint(task), place)
                 except Exception as error:  # whatever it is, the other tasks need not suffer from it
                     failures.append(Failure(model.name, task.metadata.name, error))
-                progress.show(done, model=model.name, task=task.metadata.name, failed=len(failures))
+                progress.show(done, model=named, task=task.metadata.name, failed=len(failures))
             model.release()
     scores = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     if failures:
