@@ -193,8 +193,7 @@ def spoken(changes: Sequence[str]) -> str:
 
 def in_language(steps: Iterable[Rule | Repair], code: str) -> list[Rule | Repair]:
     """The steps with the rules and repairs of a language where those for Chinese stood."""
-    new = {CHINESE[name].name: rule for name, rule in spoken_rules(code).items()}
-    new |= {repair.name: repair for repair in repairs_in(code)}
+    new = spoken_rules(code) | {repair.name: repair for repair in repairs_in(code)}
     return [new.get(step.name, step) for step in steps]
 
 

@@ -5,7 +5,7 @@ Everything is a Polars expression: a shard is treated as columns, never row by r
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
 
@@ -150,24 +150,28 @@ def mask(texts: pl.Series, code: str) -> pl.Series:
     return texts
 
 
-MASKING = Repair(
-    "masked", "nobody's telephone, mail, identity card or account may be learnt or published", masked
-)
-REPAIRS = [
-    Repair("invisible", "control, zero-width, bidi and private characters hide copies", visible),
-    Repair("width", "Ａ and ３ are typesetting: one letter must be one token", one_width),
-    Repair(
-        "simplified", "the model's texts are simplified: 電話 and 电话 must be the same tokens", simplified
-    ),
-    Repair("marks", "a half-width , ? ! ; : after a Chinese character is the keyboard's", chinese_marks),
-    Repair("spaces", "runs of spaces and empty lines are layout", plain_spaces),
-    MASKING,
-]
+@cache
+def repairs_in(code: str) -> tuple[Repair, ...]:
+    """All repairs, in their order; which data are personal, and their masks, is the language's."""
+    return (
+        Repair("invisible", "control, zero-width, bidi and private characters hide copies", visible),
+        Repair("width", "Ａ and ３ are typesetting: one letter must be one token", one_width),
+        Repair(
+            "simplified",
+            "the model's texts are simplified: 電話 and 电话 must be the same tokens",
+            simplified,
+        ),
+        Repair("marks", "a half-width , ? ! ; : after a Chinese character is the keyboard's", chinese_marks),
+        Repair("spaces", "runs of spaces and empty lines are layout", plain_spaces),
+        Repair(
+            "masked",
+            "nobody's telephone, mail, identity card or account may be learnt or published",
+            partial(masked, code=code),
+        ),
+    )
 
 
-def repairs_in(code: str) -> list[Repair]:
-    """All repairs, with what is personal in the pages of a language."""
-    return [*REPAIRS[:-1], replace(MASKING, mend=partial(masked, code=code))] if code != "zh" else REPAIRS
+REPAIRS = repairs_in("zh")
 
 
 def normalised(text: pl.Expr, code: str = "zh") -> pl.Expr:

@@ -8,7 +8,7 @@ from cpack_lib.corpus.languages.language import Forms, Language, Noise
 from cpack_lib.corpus.languages.patterns import BEFORE, IN_FOURS, MAIL, PLAIN_MAIL, POSTED, WRITTEN
 
 PHONE, MAILED, IDENTITY, ACCOUNT = "〔电话〕", "〔邮箱〕", "〔证件号〕", "〔账号〕"
-AFTER = r"($|[^0-9A-Za-z_年元万亿-])"  # ... nor does it go on after it, nor is it a price or a year
+AFTER = r"($|[^0-9A-Za-z_年元万亿-])"  # a number does not go on after it, nor is it a price or a year
 SAYS = r"\s?(?:是|为)?\s?[：:]?\s?"
 NO = r"(?:号码|号)?" + SAYS
 AREA = r"(?:\+?86[- ]?)?(?:[（(]?0[0-9]{2,3}[)）]?[- ]?)?"
